@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Keys and values of every map: the contract between the BPF programs, the
+ * agent, bpftool and the tests. Addresses and ports are in network byte order
+ * where a field's name ends in _be or is an array of bytes, everything else in
+ * host order. Rates are bit/s. Bytes are IP bytes as on the wire: a GSO packet
+ * counts each of its segments with its headers. Times are CLOCK_MONOTONIC
+ * nanoseconds (bpf_ktime_get_ns).
+ *
+ * The way of a packet through the maps:
+ *   endpoints4|6[address] -> policies[slot] -> matches4|6[block..] -> binding -> usage[slot]
+ *
+ * The way of an update: new match blocks, bindings, usage slots and policy are
+ * written where no packet looks; then one endpoint entry is replaced, which
+ * publishes them; what the old policy alone used is freed after a grace period.
+ */
+#ifndef SLUICE_MAPS_H
+#define SLUICE_MAPS_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#include <stddef.h>
+#include <stdint.h>
+#endif
+
+#include "limits.h"
+#include "verdict.h"
+
+/* --- read by packets -------------------------------------------------- */
+
+/* endpoints4: key */
+struct sluice_ip4 {
+	__u8 address[4];
+};
+
+/* endpoints6: key; a subscriber owns a whole /64 (3GPP TS 23.401 clause 5.3.1.2.2) */
+struct sluice_ip6_prefix {
+	__u8 prefix[8];
+};
+
+/* endpoints4, endpoints6: value. Replacing it is the one write that publishes. */
+struct sluice_endpoint {
+	__u32 policy;  /* slot in policies */
+	__u32 session; /* slot in sessions */
+	char imsi[SLUICE_IMSI_SIZE];
+};
+
+/* What one rule means for one session: stable for the life of (session, rule, version). */
+struct sluice_binding {
+	__u32 usage;         /* slot in usage and usage_owners */
+	__u16 uplink_class;  /* HTB minor on core devices, 0 = the default class */
+	__u16 downlink_class; /* HTB minor on access devices, 0 = the default class */
+	__u64 deadline_ns;   /* hard timeout: no match from here on; 0 = none */
+};
+
+/*
+ * policies: everything a packet of one endpoint needs, never changed while
+ * published. uplink/downlink name runs of whole blocks in matches4 or matches6
+ * according to the family of the endpoint; the count is in entries.
+ */
+struct sluice_policy {
+	__u32 session;
+	__u32 uplink_block;
+	__u32 downlink_block;
+	__u16 uplink_count;
+	__u16 downlink_count;
+	__u32 default_usage; /* usage slot of what matches no rule */
+	__u32 bindings;      /* first overflow binding, for ordinals >= SLUICE_INLINE_BINDINGS */
+	__u32 ruleset;       /* for people: sessions with the same number share their match lists */
+	__u16 rules;
+	__u16 reserved;
+	struct sluice_binding binding[SLUICE_INLINE_BINDINGS];
+};
+
+/* A match entry. Entries are in order of precedence; the first that matches decides. */
+enum sluice_match_flags {
+	SLUICE_MATCH_VALID = 1 << 0,
+	SLUICE_MATCH_PROTOCOL = 1 << 1, /* compare protocol */
+	SLUICE_MATCH_PORTS = 1 << 2,    /* compare both ranges; never a non-first fragment */
+};
+
+/* Port ranges are inclusive, host order; a range that does not matter is 0..65535. */
+struct sluice_match4 {
+	__u32 remote_be; /* already masked */
+	__u32 mask_be;
+	__u16 remote_port_low;
+	__u16 remote_port_high;
+	__u16 local_port_low;
+	__u16 local_port_high;
+	__u16 ordinal; /* which binding of the policy */
+	__u8 protocol;
+	__u8 flags;  /* enum sluice_match_flags */
+	__u8 action; /* enum sluice_action */
+	__u8 reserved[3];
+	__u64 reserved64;
+};
+
+struct sluice_match6 {
+	__u64 remote_be[2]; /* already masked */
+	__u64 mask_be[2];
+	__u16 remote_port_low;
+	__u16 remote_port_high;
+	__u16 local_port_low;
+	__u16 local_port_high;
+	__u16 ordinal;
+	__u8 protocol;
+	__u8 flags;
+	__u8 action;
+	__u8 reserved[3];
+	__u64 reserved64[2];
+};
+
+/* matches4, matches6: value */
+struct sluice_match4_block {
+	struct sluice_match4 match[SLUICE_MATCH_BLOCK];
+};
+
+struct sluice_match6_block {
+	struct sluice_match6 match[SLUICE_MATCH_BLOCK];
+};
+
+struct sluice_counter {
+	__u64 bytes;
+	__u64 packets;
+};
+
+/* usage: value; added to atomically by packets, never goes back, read through mmap */
+struct sluice_usage {
+	struct sluice_counter uplink;
+	struct sluice_counter downlink;
+	struct sluice_counter uplink_dropped;
+	struct sluice_counter downlink_dropped;
+};
+
+/* drops: value, per CPU; index = reason * SLUICE_DIRECTIONS + direction */
+struct sluice_drop_count {
+	enum sluice_drop_reason reason;
+	enum sluice_direction direction;
+	struct sluice_counter dropped;
+};
+
+/* passes: value, per CPU; index = kind * SLUICE_DIRECTIONS + direction */
+struct sluice_pass_count {
+	enum sluice_pass_kind kind;
+	enum sluice_direction direction;
+	struct sluice_counter passed;
+};
+
+/* settings: the one value that all programs read */
+struct sluice_settings {
+	__u32 layout;            /* SLUICE_LAYOUT */
+	__u32 unknown_drop;      /* 1: packets of unknown subscribers are dropped, 0: they pass */
+	__u32 watch_drops;       /* 1: a record in the events ring for each dropped packet */
+	__u32 reserved;
+};
+
+/* --- read by the agent and by people only ------------------------------- */
+
+enum sluice_session_state {
+	SLUICE_SESSION_FREE = 0,
+	SLUICE_SESSION_ACTIVE = 1,
+	SLUICE_SESSION_ENDED = 2, /* enforced no more; final usage not yet acknowledged */
+};
+
+/* sessions: value; a session is (IMSI, UE address) */
+struct sluice_session_record {
+	enum sluice_session_state state;
+	__u32 family; /* 4 or 6 */
+	char imsi[SLUICE_IMSI_SIZE];
+	__u8 address[16]; /* network order; IPv4 in the first four bytes, IPv6 as the UE gave it */
+	char apn[SLUICE_APN_SIZE];
+	char msisdn[24];
+	__u32 uplink_tunnel;
+	__u32 downlink_tunnel;
+	__u32 shard;
+	__u32 default_usage;
+	__u64 ambr_uplink;
+	__u64 ambr_downlink;
+	__u64 since_ns;
+};
+
+/* One FlowDescription, in the session manager's terms. flows: value */
+struct sluice_flow {
+	enum sluice_direction direction;
+	enum sluice_action action;
+	__u8 family;        /* 0 any, 4, 6 */
+	__u8 protocol;      /* 0 any */
+	__u8 prefix_length; /* of remote */
+	__u8 has_remote;
+	__u8 remote[16]; /* network order, host bits zero */
+	__u16 remote_port_low; /* 0..65535 = any */
+	__u16 remote_port_high;
+	__u16 local_port_low;
+	__u16 local_port_high;
+	__u8 reserved[4];
+};
+
+/* rules: value; one row per distinct content, shared by all sessions that have it */
+struct sluice_rule_record {
+	char id[SLUICE_RULE_ID_SIZE];
+	__u32 in_use; /* 0: a free slot */
+	__u32 precedence; /* 3GPP precedence: the smaller decides */
+	__u32 first_flow; /* slot in flows */
+	__u32 flow_count;
+	__u64 mbr_uplink; /* 0 = none */
+	__u64 mbr_downlink;
+	__u64 gbr_uplink;
+	__u64 gbr_downlink;
+	__u32 hard_timeout_s; /* 0 = none */
+	__u32 rating_group;
+	__u64 reserved;
+};
+
+enum sluice_usage_state {
+	SLUICE_USAGE_FREE = 0,
+	SLUICE_USAGE_ACTIVE = 1,  /* packets are counted here */
+	SLUICE_USAGE_RETIRED = 2, /* final; kept until the session manager acknowledged it */
+};
+
+/* usage_owners: value, same index as usage */
+struct sluice_usage_owner {
+	enum sluice_usage_state state;
+	__u32 session;
+	__u32 rule; /* SLUICE_NONE: the default drop */
+	__u32 version;
+	enum sluice_origin origin;
+	__u16 uplink_class;
+	__u16 downlink_class;
+	__u64 deadline_ns;
+	__u64 since_ns;
+	char imsi[SLUICE_IMSI_SIZE];
+	char rule_id[SLUICE_RULE_LABEL_SIZE]; /* cut to fit; the whole id is in rules */
+};
+
+_Static_assert(sizeof(struct sluice_ip4) == 4, "endpoints4 key");
+_Static_assert(sizeof(struct sluice_ip6_prefix) == 8, "endpoints6 key");
+_Static_assert(sizeof(struct sluice_endpoint) == 24, "endpoint value");
+_Static_assert(sizeof(struct sluice_binding) == 16, "binding");
+_Static_assert(sizeof(struct sluice_policy) == 128, "a policy is two cache lines");
+_Static_assert(sizeof(struct sluice_match4) == 32, "match4");
+_Static_assert(sizeof(struct sluice_match6) == 64, "match6");
+_Static_assert(sizeof(struct sluice_usage) == 64, "a usage slot is one cache line");
+_Static_assert(sizeof(struct sluice_flow) == 40, "flow");
+_Static_assert(sizeof(struct sluice_session_record) % 8 == 0, "session record");
+_Static_assert(sizeof(struct sluice_rule_record) % 8 == 0, "rule record");
+_Static_assert(sizeof(struct sluice_usage_owner) % 8 == 0, "usage owner");
+
+#endif
