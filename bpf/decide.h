@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What happens to a packet, and on whose account. Decides only: counting is
+ * account.h's, so that XDP can decide without counting what it lets pass.
+ */
+#ifndef SLUICE_BPF_DECIDE_H
+#define SLUICE_BPF_DECIDE_H
+
+#include "control.h"
+#include "maps.h"
+#include "match.h"
+#include "parse.h"
+#include "session.h"
+
+struct sluice_decision {
+	enum sluice_drop_reason reason; /* NONE: passes */
+	enum sluice_pass_kind kind;	/* NONE: a rule decided */
+	__u32 session;			/* SLUICE_NONE where there is none */
+	__u32 usage;			/* SLUICE_NONE: nobody's */
+	__u16 class;			/* of the direction decided for; 0 = the default class */
+};
+
+static __always_inline void decide_unknown(struct sluice_decision *decision, enum sluice_drop_reason reason,
+					   bool unknown_drop)
+{
+	if (unknown_drop)
+		decision->reason = reason;
+	else
+		decision->kind = SLUICE_PASS_UNKNOWN_SUBSCRIBER;
+}
+
+/* `parsed` is what parse_ethernet or parse_network said of the packet. */
+static __always_inline void decide(struct sluice_frame *frame, const struct sluice_packet *packet,
+				   enum parse_result parsed, enum sluice_direction direction, bool unknown_drop,
+				   struct sluice_decision *decision)
+{
+	const struct sluice_endpoint *endpoint;
+	const struct sluice_policy *policy;
+	struct match_search search;
+
+	decision->reason = SLUICE_DROP_NONE;
+	decision->kind = SLUICE_PASS_NONE;
+	decision->session = SLUICE_NONE;
+	decision->usage = SLUICE_NONE;
+	decision->class = 0;
+
+	if (parsed == PARSE_MALFORMED) {
+		decision->reason = SLUICE_DROP_MALFORMED;
+		return;
+	}
+	decision->kind = control_classify(frame, packet, direction);
+	if (decision->kind != SLUICE_PASS_NONE)
+		return;
+	if (parsed == PARSE_NOT_IP) {
+		decide_unknown(decision, SLUICE_DROP_NOT_IP, unknown_drop);
+		return;
+	}
+
+	endpoint = session_find(packet, direction);
+	if (!endpoint) {
+		decide_unknown(decision, SLUICE_DROP_UNKNOWN_SUBSCRIBER, unknown_drop);
+		return;
+	}
+	decision->session = endpoint->session;
+	policy = session_policy(endpoint);
+	if (!policy) {
+		decision->reason = SLUICE_DROP_POLICY_MISSING;
+		return;
+	}
+
+	if (!match_find(&search, packet, policy, direction)) {
+		decision->reason = SLUICE_DROP_NO_RULE;
+		decision->usage = policy->default_usage;
+		return;
+	}
+	decision->usage = search.binding.usage;
+	if (search.action != SLUICE_PERMIT)
+		decision->reason = SLUICE_DROP_RULE_DENY;
+	else if (direction == SLUICE_UPLINK)
+		decision->class = search.binding.uplink_class;
+	else
+		decision->class = search.binding.downlink_class;
+}
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map, with what it is for. __weak: each hook is compiled by itself and
+ * `bpftool gen object` folds the equal definitions into one. The agent sets
+ * max_entries from its configuration before loading; the 1s here are never used.
+ */
+#ifndef SLUICE_BPF_MAPS_H
+#define SLUICE_BPF_MAPS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "sluice/events.h"
+#include "sluice/maps.h"
+
+/* UE IPv4 address -> policy and session. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct sluice_ip4);
+	__type(value, struct sluice_endpoint);
+} endpoints4 __weak SEC(".maps");
+
+/* UE IPv6 /64 -> policy and session. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct sluice_ip6_prefix);
+	__type(value, struct sluice_endpoint);
+} endpoints6 __weak SEC(".maps");
+
+#define SLUICE_ARRAY(name, value_type)                                                             \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
+		__uint(max_entries, 1);                                                            \
+		__type(key, __u32);                                                                \
+		__type(value, value_type);                                                         \
+	} name __weak SEC(".maps")
+
+/* What a packet of one endpoint needs; immutable while published. */
+SLUICE_ARRAY(policies, struct sluice_policy);
+/* Bindings of rules beyond those inside the policy. */
+SLUICE_ARRAY(bindings, struct sluice_binding);
+/* Match lists in runs of blocks, shared by sessions with equal lists. */
+SLUICE_ARRAY(matches4, struct sluice_match4_block);
+SLUICE_ARRAY(matches6, struct sluice_match6_block);
+/* Bytes and packets of (session, rule, version). */
+SLUICE_ARRAY(usage, struct sluice_usage);
+/* One value: what every program must know. */
+SLUICE_ARRAY(settings, struct sluice_settings);
+
+/* Kept in the kernel for the agent's next start and for bpftool; no packet reads them. */
+SLUICE_ARRAY(sessions, struct sluice_session_record);
+SLUICE_ARRAY(rules, struct sluice_rule_record);
+SLUICE_ARRAY(flows, struct sluice_flow);
+SLUICE_ARRAY(usage_owners, struct sluice_usage_owner);
+
+/* Dropped packets by reason and direction. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLUICE_DROP_REASON_COUNT * SLUICE_DIRECTIONS);
+	__type(key, __u32);
+	__type(value, struct sluice_drop_count);
+} drops __weak SEC(".maps");
+
+/* Packets that passed without a rule, by kind and direction. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLUICE_PASS_KIND_COUNT * SLUICE_DIRECTIONS);
+	__type(key, __u32);
+	__type(value, struct sluice_pass_count);
+} passes __weak SEC(".maps");
+
+/* Records that found the events ring full. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost_events __weak SEC(".maps");
+
+/* struct sluice_*_event records for watchers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events __weak SEC(".maps");
+
+#endif

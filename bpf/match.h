@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which rule decides: the first entry of the policy's match list that fits the
+ * packet and whose rule has not passed its deadline. The first block, which is
+ * all that most sessions have, is scanned in line; further ones by bpf_loop,
+ * because the verifier walks its body once and not once a block.
+ */
+#ifndef SLUICE_BPF_MATCH_H
+#define SLUICE_BPF_MATCH_H
+
+#include "maps.h"
+#include "parse.h"
+
+/* One search: what is looked for, where, and what was found. */
+struct match_search {
+	__u32 remote[4]; /* network order; IPv4 in the first word */
+	__u16 remote_port;
+	__u16 local_port;
+	__u8 protocol;
+	__u8 has_ports; /* false: a later fragment */
+	__u8 found;
+	__u8 action; /* enum sluice_action */
+	__u32 block; /* first block of the list */
+	__u32 count; /* entries */
+	const struct sluice_policy *policy;
+	struct sluice_binding binding; /* of the rule found */
+};
+
+static __always_inline const struct sluice_binding *match_binding(const struct sluice_policy *policy,
+								  __u32 ordinal)
+{
+	__u32 slot;
+
+	if (ordinal < SLUICE_INLINE_BINDINGS)
+		return &policy->binding[ordinal];
+	slot = policy->bindings + ordinal - SLUICE_INLINE_BINDINGS;
+	return bpf_map_lookup_elem(&bindings, &slot);
+}
+
+/* Takes the rule unless its time is over. */
+static __always_inline bool match_take(struct match_search *search, __u32 ordinal, __u8 action)
+{
+	const struct sluice_binding *binding = match_binding(search->policy, ordinal);
+
+	if (!binding)
+		return false;
+	if (binding->deadline_ns && bpf_ktime_get_ns() >= binding->deadline_ns)
+		return false;
+	search->binding = *binding;
+	search->action = action;
+	search->found = true;
+	return true;
+}
+
+/* The part of an entry that has the same meaning in both families. */
+#define match_transport(search, entry)                                                                     \
+	(((entry)->flags & SLUICE_MATCH_VALID) &&                                                          \
+	 (!((entry)->flags & SLUICE_MATCH_PROTOCOL) || (entry)->protocol == (search)->protocol) &&         \
+	 (!((entry)->flags & SLUICE_MATCH_PORTS) ||                                                        \
+	  ((search)->has_ports && (search)->remote_port >= (entry)->remote_port_low &&                     \
+	   (search)->remote_port <= (entry)->remote_port_high &&                                           \
+	   (search)->local_port >= (entry)->local_port_low && (search)->local_port <= (entry)->local_port_high)))
+
+static __always_inline bool match_block4(struct match_search *search, __u32 block, __u32 entries)
+{
+	const struct sluice_match4_block *list;
+
+	list = bpf_map_lookup_elem(&matches4, &block);
+	if (!list)
+		return false;
+	for (__u32 i = 0; i < SLUICE_MATCH_BLOCK; i++) {
+		const struct sluice_match4 *entry = &list->match[i];
+
+		if (i >= entries)
+			break;
+		if (((search->remote[0] & entry->mask_be) ^ entry->remote_be) || !match_transport(search, entry))
+			continue;
+		if (match_take(search, entry->ordinal, entry->action))
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool match_block6(struct match_search *search, __u32 block, __u32 entries)
+{
+	const struct sluice_match6_block *list;
+	const __u64 *remote = (const __u64 *)search->remote;
+
+	list = bpf_map_lookup_elem(&matches6, &block);
+	if (!list)
+		return false;
+	for (__u32 i = 0; i < SLUICE_MATCH_BLOCK; i++) {
+		const struct sluice_match6 *entry = &list->match[i];
+
+		if (i >= entries)
+			break;
+		if (((remote[0] & entry->mask_be[0]) ^ entry->remote_be[0]) |
+		    ((remote[1] & entry->mask_be[1]) ^ entry->remote_be[1]))
+			continue;
+		if (match_transport(search, entry) && match_take(search, entry->ordinal, entry->action))
+			return true;
+	}
+	return false;
+}
+
+/* bpf_loop bodies: the blocks after the first. */
+static long match_further4(__u32 index, void *context)
+{
+	struct match_search *search = context;
+	__u32 done = (index + 1) * SLUICE_MATCH_BLOCK;
+
+	return match_block4(search, search->block + index + 1, search->count - done);
+}
+
+static long match_further6(__u32 index, void *context)
+{
+	struct match_search *search = context;
+	__u32 done = (index + 1) * SLUICE_MATCH_BLOCK;
+
+	return match_block6(search, search->block + index + 1, search->count - done);
+}
+
+/* Whether a rule decides; which one is in search->binding and search->action. */
+static __always_inline bool match_find(struct match_search *search, const struct sluice_packet *packet,
+				       const struct sluice_policy *policy, enum sluice_direction direction)
+{
+	bool uplink = direction == SLUICE_UPLINK;
+	__u32 further;
+
+	__builtin_memcpy(search->remote, uplink ? packet->destination : packet->source, sizeof(search->remote));
+	search->remote_port = uplink ? packet->destination_port : packet->source_port;
+	search->local_port = uplink ? packet->source_port : packet->destination_port;
+	search->protocol = packet->protocol;
+	search->has_ports = packet->fragment != PARSE_LATER_FRAGMENT;
+	search->found = false;
+	search->block = uplink ? policy->uplink_block : policy->downlink_block;
+	search->count = uplink ? policy->uplink_count : policy->downlink_count;
+	search->policy = policy;
+
+	if (!search->count)
+		return false;
+	if (search->count > SLUICE_MATCHES_PER_DIRECTION)
+		search->count = SLUICE_MATCHES_PER_DIRECTION;
+	further = (search->count - 1) / SLUICE_MATCH_BLOCK;
+
+	if (packet->family == 4) {
+		if (match_block4(search, search->block, search->count))
+			return true;
+		if (further)
+			bpf_loop(further, match_further4, search, 0);
+	} else {
+		if (match_block6(search, search->block, search->count))
+			return true;
+		if (further)
+			bpf_loop(further, match_further6, search, 0);
+	}
+	return search->found;
+}
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From bytes to what a rule can name. Nothing here reads a map or decides.
+ *
+ * Lengths come from the IP header, never from the frame: Ethernet pads short
+ * packets, and a GSO frame stands for packets that are not cut yet.
+ */
+#ifndef SLUICE_BPF_PARSE_H
+#define SLUICE_BPF_PARSE_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+/* More VLAN tags in the frame, or more IPv6 extension headers, than anybody sends. */
+#define PARSE_VLAN_TAGS	       2
+#define PARSE_EXTENSION_HEADERS 8
+
+/* What the IPv6 stack puts before the TCP header of a packet over 64 KiB, and takes out
+ * again before the wire (RFC 2675 jumbo payload option). */
+#define PARSE_JUMBO_HEADER 8
+
+enum parse_result {
+	PARSE_IP,
+	PARSE_NOT_IP,
+	PARSE_MALFORMED,
+};
+
+enum parse_fragment {
+	PARSE_WHOLE,
+	PARSE_FIRST_FRAGMENT,
+	PARSE_LATER_FRAGMENT, /* no transport header in it */
+};
+
+struct sluice_packet {
+	__u32 source[4]; /* network order; IPv4 in the first word */
+	__u32 destination[4];
+	__u32 bytes;	 /* on the wire, all segments; what follows the link header where it is not IP */
+	__u32 packets;	 /* on the wire */
+	__u32 network;	 /* offset of what follows the link header */
+	__u32 transport; /* offset of what follows the IP headers */
+	__u16 ethertype; /* host order */
+	__u16 source_port; /* host order, 0 where there are none */
+	__u16 destination_port;
+	__u16 transport_header; /* its length; 0 where it is not known */
+	__u8 family;		/* 4, 6, or 0 = not IP */
+	__u8 protocol;
+	__u8 hop_limit;
+	__u8 fragment; /* enum parse_fragment */
+	__u8 icmp_type;
+	__u8 jumbo;	   /* bytes between the IP headers that never reach the wire */
+	__u8 reserved_group; /* to 01:80:c2:00:00:0X, which no bridge forwards (IEEE 802.1D clause 7.12.6) */
+};
+
+static __always_inline __u32 parse_less(__u32 a, __u32 b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* TCP, UDP, SCTP ports and the ICMP type; `end` is the end of the IP packet in the frame. */
+static __always_inline enum parse_result parse_transport(struct sluice_frame *frame, struct sluice_packet *packet,
+							 __u32 end)
+{
+	__u32 offset = packet->transport;
+	__u32 room = parse_less(end, offset);
+	__be16 field[4]; /* source port, destination port, UDP length, UDP checksum */
+	__u32 needed;
+
+	if (packet->fragment == PARSE_LATER_FRAGMENT)
+		return PARSE_IP;
+
+	switch (packet->protocol) {
+	case IPPROTO_TCP:
+		needed = sizeof(struct tcphdr);
+		break;
+	case IPPROTO_SCTP:
+		needed = sizeof(struct sctphdr);
+		break;
+	case IPPROTO_UDP:
+	case IPPROTO_ICMP:
+		needed = sizeof(struct udphdr);
+		break;
+	case IPPROTO_ICMPV6:
+		needed = sizeof(struct icmp6hdr);
+		break;
+	default:
+		return PARSE_IP;
+	}
+	/* fragments come in units of eight bytes: enough for ports (RFC 1858) */
+	if (packet->fragment == PARSE_FIRST_FRAGMENT && needed > sizeof(field))
+		needed = sizeof(field);
+	if (room < needed)
+		return PARSE_MALFORMED;
+
+	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6) {
+		packet->transport_header = needed;
+		return frame_load(frame, offset, &packet->icmp_type, 1) ? PARSE_MALFORMED : PARSE_IP;
+	}
+
+	if (frame_load(frame, offset, field, sizeof(field)))
+		return PARSE_MALFORMED;
+	packet->source_port = bpf_ntohs(field[0]);
+	packet->destination_port = bpf_ntohs(field[1]);
+	packet->transport_header = needed;
+	if (packet->fragment != PARSE_WHOLE)
+		return PARSE_IP;
+
+	if (packet->protocol == IPPROTO_TCP) {
+		__u8 data_offset;
+
+		if (frame_load(frame, offset + 12, &data_offset, 1))
+			return PARSE_MALFORMED;
+		packet->transport_header = data_offset >> 4 << 2;
+		if (packet->transport_header < sizeof(struct tcphdr) || packet->transport_header > room)
+			return PARSE_MALFORMED;
+	} else if (packet->protocol == IPPROTO_UDP && !frame_is_gso(frame)) {
+		__u16 length = bpf_ntohs(field[2]);
+
+		if (length < sizeof(struct udphdr) || length > room)
+			return PARSE_MALFORMED;
+	}
+	return PARSE_IP;
+}
+
+static __always_inline enum parse_result parse_ip4(struct sluice_frame *frame, struct sluice_packet *packet)
+{
+	__u32 room = packet->bytes;
+	struct iphdr ip;
+	__u32 header, total;
+	__u16 fragment;
+
+	if (frame_load(frame, packet->network, &ip, sizeof(ip)))
+		return PARSE_MALFORMED;
+	header = ip.ihl * 4;
+	total = bpf_ntohs(ip.tot_len);
+	/* over 64 KiB the length is not filled in before the packet is cut */
+	if (!total && frame_is_gso(frame))
+		total = room;
+	if (ip.version != 4 || header < sizeof(ip) || total < header || total > room)
+		return PARSE_MALFORMED;
+
+	fragment = bpf_ntohs(ip.frag_off);
+	if (fragment & 0x1fff)
+		packet->fragment = PARSE_LATER_FRAGMENT;
+	else if (fragment & 0x2000)
+		packet->fragment = PARSE_FIRST_FRAGMENT;
+
+	packet->family = 4;
+	packet->source[0] = ip.saddr;
+	packet->destination[0] = ip.daddr;
+	packet->protocol = ip.protocol;
+	packet->hop_limit = ip.ttl;
+	packet->bytes = total;
+	packet->transport = packet->network + header;
+	return parse_transport(frame, packet, packet->network + total);
+}
+
+static __always_inline bool parse_is_extension(__u8 next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT ||
+	       next == IPPROTO_AH || next == IPPROTO_DSTOPTS;
+}
+
+/* Moves packet->transport and packet->protocol past the extension headers (RFC 8200 clause 4). */
+static __noinline int parse_extensions(struct sluice_frame *frame, struct sluice_packet *packet)
+{
+	__u32 offset = packet->transport;
+	__u8 next = packet->protocol;
+
+	for (int i = 0; i < PARSE_EXTENSION_HEADERS; i++) {
+		__be16 head[2]; /* next header and length; in a fragment header its offset and flag too */
+		__u32 length;
+
+		if (!parse_is_extension(next)) {
+			packet->transport = offset;
+			packet->protocol = next;
+			return PARSE_IP;
+		}
+		if (frame_load_slow(frame, offset, head, sizeof(head)))
+			return PARSE_MALFORMED;
+		length = ((__u8 *)head)[1];
+		if (next == IPPROTO_FRAGMENT) {
+			__u16 fragment = bpf_ntohs(head[1]);
+
+			offset += sizeof(struct frag_hdr);
+			/* neither offset nor "more": an atomic fragment is a whole packet (RFC 6946) */
+			if (fragment & 0xfff8)
+				packet->fragment = PARSE_LATER_FRAGMENT;
+			else if (fragment & 1)
+				packet->fragment = PARSE_FIRST_FRAGMENT;
+		} else if (next == IPPROTO_AH) {
+			offset += (length + 2) * 4;
+		} else {
+			offset += (length + 1) * 8;
+		}
+		next = *(__u8 *)head;
+		if (packet->fragment == PARSE_LATER_FRAGMENT) {
+			packet->transport = offset;
+			packet->protocol = next;
+			return PARSE_IP;
+		}
+	}
+	if (parse_is_extension(next))
+		return PARSE_MALFORMED;
+	packet->transport = offset;
+	packet->protocol = next;
+	return PARSE_IP;
+}
+
+static __always_inline enum parse_result parse_ip6(struct sluice_frame *frame, struct sluice_packet *packet)
+{
+	__u32 room = packet->bytes;
+	__u32 total, end;
+	struct ipv6hdr ip;
+
+	if (frame_load(frame, packet->network, &ip, sizeof(ip)))
+		return PARSE_MALFORMED;
+	total = sizeof(ip) + bpf_ntohs(ip.payload_len);
+	if (!ip.payload_len && frame_is_gso(frame)) {
+		total = room;
+		if (ip.nexthdr == IPPROTO_HOPOPTS)
+			packet->jumbo = PARSE_JUMBO_HEADER;
+	}
+	if (ip.version != 6 || total > room)
+		return PARSE_MALFORMED;
+
+	packet->family = 6;
+	__builtin_memcpy(packet->source, &ip.saddr, sizeof(packet->source));
+	__builtin_memcpy(packet->destination, &ip.daddr, sizeof(packet->destination));
+	packet->protocol = ip.nexthdr;
+	packet->hop_limit = ip.hop_limit;
+	packet->bytes = total;
+	packet->transport = packet->network + sizeof(ip);
+	end = packet->network + total;
+	if (parse_is_extension(ip.nexthdr) && parse_extensions(frame, packet) != PARSE_IP)
+		return PARSE_MALFORMED;
+	if (packet->transport > end)
+		return PARSE_MALFORMED;
+	return parse_transport(frame, packet, end);
+}
+
+/* From segments in one frame to packets on the wire, each with headers of its own. */
+static __always_inline void parse_segments(struct sluice_frame *frame, struct sluice_packet *packet)
+{
+	__u32 headers = packet->transport + packet->transport_header - packet->network - packet->jumbo;
+
+	packet->bytes -= packet->jumbo;
+	packet->packets = frame_segments(frame, parse_less(packet->bytes, headers));
+	packet->bytes += (packet->packets - 1) * headers;
+}
+
+/* The network layer, of the type that the link header names. */
+static __always_inline enum parse_result parse_network(struct sluice_frame *frame, struct sluice_packet *packet)
+{
+	enum parse_result result;
+
+	packet->packets = 1;
+	packet->bytes = parse_less(frame_length(frame), packet->network);
+	if (packet->ethertype == ETH_P_IP)
+		result = parse_ip4(frame, packet);
+	else if (packet->ethertype == ETH_P_IPV6)
+		result = parse_ip6(frame, packet);
+	else
+		return PARSE_NOT_IP;
+
+	if (result == PARSE_IP && frame_is_gso(frame))
+		parse_segments(frame, packet);
+	return result;
+}
+
+/* Frames with an Ethernet header; tags that the device took out already are no longer in it. */
+static __always_inline enum parse_result parse_ethernet(struct sluice_frame *frame, struct sluice_packet *packet)
+{
+	struct ethhdr ethernet;
+
+	packet->packets = 1;
+	if (frame_load(frame, 0, &ethernet, sizeof(ethernet)))
+		return PARSE_MALFORMED;
+	packet->reserved_group = ethernet.h_dest[0] == 0x01 && ethernet.h_dest[1] == 0x80 &&
+				 ethernet.h_dest[2] == 0xc2 && !ethernet.h_dest[3] && !ethernet.h_dest[4] &&
+				 ethernet.h_dest[5] < 0x10;
+	packet->ethertype = bpf_ntohs(ethernet.h_proto);
+	packet->network = sizeof(ethernet);
+
+	for (int i = 0; i < PARSE_VLAN_TAGS; i++) {
+		struct vlan_hdr tag;
+
+		if (packet->ethertype != ETH_P_8021Q && packet->ethertype != ETH_P_8021AD)
+			break;
+		if (frame_load(frame, packet->network, &tag, sizeof(tag)))
+			return PARSE_MALFORMED;
+		packet->ethertype = bpf_ntohs(tag.h_vlan_encapsulated_proto);
+		packet->network += sizeof(tag);
+	}
+	return parse_network(frame, packet);
+}
+
+/*
+ * Both kinds of frames, as a function of its own: the verifier walks it once,
+ * and what comes after once too, instead of once for every way through it.
+ * Weak, because the objects that are linked into one each bring it.
+ */
+__weak int parse_frame(struct sluice_frame *frame, struct sluice_packet *packet, bool ethernet, __u16 ethertype)
+{
+	if (!packet)
+		return PARSE_MALFORMED;
+	if (ethernet)
+		return parse_ethernet(frame, packet);
+	packet->ethertype = ethertype;
+	return parse_network(frame, packet);
+}
+
+#endif
