@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A rule: what a session manager calls a PolicyRule (3GPP TS 23.203 clause
+ * 6.3, PCC rule), in the terms that enforcement needs. Immutable once made and
+ * shared by reference: ten thousand sessions with the same rule hold one.
+ */
+#ifndef SL_POLICY_RULE_H
+#define SL_POLICY_RULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "sluice/maps.h"
+
+struct sl_rule {
+	char id[SLUICE_RULE_ID_SIZE];
+	uint32_t precedence;
+	uint32_t rating_group;
+	uint32_t hard_timeout_s;
+	uint64_t mbr[SLUICE_DIRECTIONS]; /* bit/s, 0 = none */
+	uint64_t gbr[SLUICE_DIRECTIONS];
+	uint32_t flow_count;
+	struct sluice_flow *flows; /* owned */
+
+	uint32_t references;
+	uint32_t record;     /* slot in the rules map; SLUICE_NONE until it has one. The datapath's. */
+	uint32_t first_flow; /* slot in the flows map */
+	uint64_t hash;
+};
+
+/*
+ * What is wrong with a rule, as one line that names field and value:
+ * an empty or too long id, no flows, too many, host bits set in a prefix, a
+ * prefix longer than its family allows, a remote address of no family, ports
+ * without TCP, UDP or SCTP, an empty port range, an unknown direction or
+ * action. 0 or -EINVAL.
+ */
+int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err);
+
+/* Fits the family (4 or 6): at least one flow can ever match an address of it. */
+bool sl_rule_fits(const struct sl_rule *rule, uint32_t family);
+
+/* Same in every field that enforcement sees, id included. */
+bool sl_rule_equal(const struct sl_rule *a, const struct sl_rule *b);
+uint64_t sl_rule_hash(const struct sl_rule *rule);
+
+/* The set of rules known, each content once. */
+struct sl_rule_table;
+
+int sl_rule_table_new(struct sl_rule_table **out);
+void sl_rule_table_free(struct sl_rule_table *table); /* and every rule in it */
+
+/*
+ * The shared copy of a rule (a new one with references = 1, or the one that is
+ * there with one reference more). The argument stays the caller's. -ENOMEM.
+ */
+int sl_rule_table_intern(struct sl_rule_table *table, const struct sl_rule *rule, struct sl_rule **out);
+struct sl_rule *sl_rule_ref(struct sl_rule *rule);
+
+/* Drops a reference; the last one removes and frees the rule after calling `gone` (may be NULL) with it. */
+void sl_rule_table_unref(struct sl_rule_table *table, struct sl_rule *rule,
+			 void (*gone)(struct sl_rule *rule, void *user), void *user);
+uint32_t sl_rule_table_count(const struct sl_rule_table *table);
+
+/* Calls visit for each rule in no order. */
+void sl_rule_table_each(const struct sl_rule_table *table, void (*visit)(struct sl_rule *rule, void *user),
+			void *user);
+
+#endif
