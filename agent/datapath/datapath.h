@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel side as the agent sees it: pinned maps in its memory, programs on
+ * their hooks. Everything that must survive the agent lives in the pins:
+ *
+ *   PIN_PATH/maps/NAME    every map of bpf/maps.h
+ *   PIN_PATH/links/...    attachments made by bpf_link
+ *   PIN_PATH/hooks/...    what --detach needs for attachments without a link
+ */
+#ifndef SL_DATAPATH_H
+#define SL_DATAPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "policy/address.h"
+#include "sluice/events.h"
+#include "sluice/maps.h"
+
+#define SL_DATAPATH_DEVICES 16 /* per role */
+
+enum sl_datapath_mode { SL_MODE_AUTO, SL_MODE_TC, SL_MODE_XDP };
+enum sl_device_role { SL_ROLE_ACCESS, SL_ROLE_CORE };
+
+struct sl_datapath_limits {
+	uint32_t sessions;
+	uint32_t usage;   /* (session, rule, version) slots, default drops included */
+	uint32_t rules;   /* distinct rule contents */
+	uint32_t flows;   /* flow descriptions of those */
+	uint32_t matches; /* blocks of SLUICE_MATCH_BLOCK entries, per family */
+	uint32_t bindings; /* overflow bindings */
+};
+
+struct sl_datapath_config {
+	char pin_path[200];
+	enum sl_datapath_mode mode;
+	bool unknown_drop;
+	struct sl_datapath_limits limits;
+	struct {
+		char name[16];
+		enum sl_device_role role;
+	} device[2 * SL_DATAPATH_DEVICES];
+	unsigned int device_count;
+};
+
+/* The maps in memory. Sizes are those of the pinned maps, which may differ from the configuration. */
+struct sl_maps {
+	struct sl_datapath_limits size; /* policies has size.sessions * 5/4 + 64 slots */
+	uint32_t policy_count;
+	struct sluice_policy *policies;
+	struct sluice_binding *bindings;
+	struct sluice_match4_block *matches4;
+	struct sluice_match6_block *matches6;
+	struct sluice_usage *usage;
+	struct sluice_usage_owner *usage_owners;
+	struct sluice_session_record *sessions;
+	struct sluice_rule_record *rules;
+	struct sluice_flow *flows;
+	struct sluice_settings *settings;
+};
+
+struct sl_datapath;
+
+/*
+ * Mounts bpffs at /sys/fs/bpf if it may and must, opens the pinned maps or
+ * makes them, loads the programs. `adopted` says whether pinned maps were
+ * there. Pins of another SLUICE_LAYOUT: -EPROTO and how to detach.
+ * Programs are not attached yet.
+ */
+int sl_datapath_open(const struct sl_datapath_config *config, struct sl_datapath **out, bool *adopted,
+		     struct sl_error *err);
+void sl_datapath_close(struct sl_datapath *datapath); /* enforcement stays */
+
+struct sl_maps *sl_datapath_maps(struct sl_datapath *datapath);
+
+/*
+ * Puts the programs on their hooks, or replaces the ones of an earlier run
+ * without a gap. What another owner put in the way is an error that names it.
+ */
+int sl_datapath_attach(struct sl_datapath *datapath, struct sl_error *err);
+
+/* Takes the programs off and unpins everything; the qdiscs are the qos module's. */
+int sl_datapath_detach(struct sl_datapath *datapath, struct sl_error *err);
+
+/*
+ * The same from the pins alone, whatever layout they have and without opening
+ * them: what `sluiced --detach` calls. -EBUSY while an agent runs on them; 0
+ * when there are none.
+ */
+int sl_datapath_remove(const char *pin_path, struct sl_error *err);
+
+/* One hook as it is now. */
+struct sl_hook_status {
+	char interface[16];
+	unsigned int ifindex;
+	enum sl_device_role role;
+	const char *hook;      /* "xdp", "tc-ingress", "tc-egress" */
+	const char *mechanism; /* "tcx-link", "clsact", "xdp-dispatcher", "xdp-native", "xdp-generic" */
+	char reason[160];      /* why this and no other */
+	bool attached;         /* asked of the kernel, not remembered */
+};
+size_t sl_datapath_hooks(struct sl_datapath *datapath, struct sl_hook_status *out, size_t max);
+
+/* The one write that publishes: address -> policy. */
+int sl_endpoint_set(struct sl_datapath *datapath, const struct sl_address *address,
+		    const struct sluice_endpoint *endpoint, struct sl_error *err);
+int sl_endpoint_delete(struct sl_datapath *datapath, const struct sl_address *address, struct sl_error *err);
+/* -ENOENT when there is none. */
+int sl_endpoint_get(struct sl_datapath *datapath, const struct sl_address *address, struct sluice_endpoint *out);
+/* Calls visit for every endpoint of both families (adoption); visit's non-zero ends it and is returned. */
+int sl_endpoint_each(struct sl_datapath *datapath,
+		     int (*visit)(const struct sl_address *address, const struct sluice_endpoint *endpoint,
+				  void *user),
+		     void *user);
+uint32_t sl_endpoint_count(struct sl_datapath *datapath, uint32_t family); /* counted in the kernel */
+
+/* Sums over CPUs. */
+int sl_drops_read(struct sl_datapath *datapath,
+		  struct sluice_counter out[SLUICE_DROP_REASON_COUNT][SLUICE_DIRECTIONS]);
+int sl_passes_read(struct sl_datapath *datapath,
+		   struct sluice_counter out[SLUICE_PASS_KIND_COUNT][SLUICE_DIRECTIONS]);
+uint64_t sl_lost_events_read(struct sl_datapath *datapath);
+
+/* Drop records while somebody watches; the fd is for poll, `consume` calls back for each record. */
+void sl_watch_drops(struct sl_datapath *datapath, bool on);
+int sl_events_fd(struct sl_datapath *datapath);
+int sl_events_consume(struct sl_datapath *datapath, void (*on_drop)(const struct sluice_drop_event *event, void *user),
+		      void *user);
+
+#endif
