@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * After a restart the pinned maps are the truth: an endpoint leads to a policy,
+ * the policy to usage slots, their owners to rules. Whatever a crash left half
+ * done is not reachable that way, and is finished or forgotten here.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "control/model.h"
+
+struct adoption {
+	struct sl_control *control;
+	struct sl_rule **rule_by_slot; /* maps->size.rules entries, one reference each */
+	bool *repair;		       /* by session slot: publish it anew */
+	uint32_t sessions;
+	uint32_t repaired;
+	uint32_t dropped;
+	struct sl_error *err;
+};
+
+static int adopt_rule(struct adoption *adoption, uint32_t slot)
+{
+	struct sl_control *control = adoption->control;
+	const struct sluice_rule_record *record = &control->maps->rules[slot];
+	struct sl_rule *rule, copy = {
+				      .precedence = record->precedence,
+				      .rating_group = record->rating_group,
+				      .hard_timeout_s = record->hard_timeout_s,
+				      .mbr = {record->mbr_uplink, record->mbr_downlink},
+				      .gbr = {record->gbr_uplink, record->gbr_downlink},
+				      .flow_count = record->flow_count,
+			      };
+	int rc;
+
+	if (record->flow_count > control->maps->size.flows ||
+	    record->first_flow > control->maps->size.flows - record->flow_count)
+		return -ERANGE;
+	memcpy(copy.id, record->id, sizeof(copy.id));
+	copy.id[sizeof(copy.id) - 1] = '\0';
+	copy.flows = &control->maps->flows[record->first_flow];
+	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_RULE], slot, 1);
+	if (rc < 0)
+		return rc;
+	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_FLOW], record->first_flow, record->flow_count);
+	if (rc < 0)
+		goto fail_rule;
+	rc = sl_rule_table_intern(control->rules, &copy, &rule);
+	if (rc < 0)
+		goto fail_flows;
+	rule->record = slot;
+	rule->first_flow = record->first_flow;
+	adoption->rule_by_slot[slot] = rule;
+	return 0;
+
+fail_flows:
+	sl_slots_release(&control->slots, SL_SLOT_FLOW, record->first_flow, record->flow_count);
+fail_rule:
+	sl_slots_release(&control->slots, SL_SLOT_RULE, slot, 1);
+	return rc;
+}
+
+static void adopt_rules(struct adoption *adoption)
+{
+	struct sl_maps *maps = adoption->control->maps;
+
+	for (uint32_t slot = 0; slot < maps->size.rules; slot++) {
+		if (!maps->rules[slot].in_use)
+			continue;
+		if (adopt_rule(adoption, slot) < 0) {
+			maps->rules[slot].in_use = 0;
+			adoption->dropped++;
+		}
+	}
+}
+
+static int adopt_class(struct adoption *adoption, struct sl_install *install, int direction)
+{
+	struct sl_qos *qos = adoption->control->config.qos;
+	uint16_t *minor = direction == SLUICE_UPLINK ? &install->binding.uplink_class
+						     : &install->binding.downlink_class;
+
+	if (*minor == 0)
+		return 0;
+	if (qos && sl_qos_adopt(qos, direction, *minor, install->rule->mbr[direction], NULL) == 0)
+		return 0;
+	/* the queue is gone: the repair takes another one */
+	*minor = 0;
+	return -ENOENT;
+}
+
+static const struct sluice_binding *binding_of(const struct sl_maps *maps, const struct sluice_policy *policy,
+					       uint32_t ordinal)
+{
+	if (ordinal < SLUICE_INLINE_BINDINGS)
+		return &policy->binding[ordinal];
+	return &maps->bindings[policy->bindings + ordinal - SLUICE_INLINE_BINDINGS];
+}
+
+/* One rule of a published policy; -EINVAL when the records do not tell which. */
+static int adopt_install(struct adoption *adoption, struct sl_session *session,
+			 const struct sluice_binding *binding)
+{
+	struct sl_control *control = adoption->control;
+	struct sluice_usage_owner *owner;
+	struct sl_install *install = &session->installs[session->install_count];
+	struct sl_rule *rule;
+
+	if (binding->usage >= control->maps->size.usage)
+		return -EINVAL;
+	owner = &control->maps->usage_owners[binding->usage];
+	if (owner->session != session->slot || owner->rule >= control->maps->size.rules)
+		return -EINVAL;
+	rule = adoption->rule_by_slot[owner->rule];
+	if (!rule || sl_idpool_claim(control->slots.pool[SL_SLOT_USAGE], binding->usage, 1) < 0)
+		return -EINVAL;
+	*install = (struct sl_install){
+		.rule = sl_rule_ref(rule),
+		.origin = owner->origin,
+		.version = owner->version,
+		.binding = *binding,
+		.since_ns = owner->since_ns,
+	};
+	session->install_count++;
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (adopt_class(adoption, install, direction) < 0)
+			adoption->repair[session->slot] = true;
+	sl_owner_write(control, session, install, SLUICE_USAGE_ACTIVE);
+	return 0;
+}
+
+/* What these rules compile to must be what the packets scan. */
+static bool image_is_current(const struct sl_session *session)
+{
+	struct sl_ruleset_image image = {0};
+	bool same;
+
+	if (sl_compile(session->installs, session->install_count, session->address.family, &image, NULL) < 0)
+		return false;
+	same = sl_ruleset_image_equal(&image, &session->ruleset->image);
+	sl_ruleset_image_clear(&image);
+	return same;
+}
+
+static int adopt_policy(struct adoption *adoption, struct sl_session *session, uint32_t slot)
+{
+	struct sl_control *control = adoption->control;
+	const struct sluice_policy *policy;
+	int rc;
+
+	if (slot >= control->maps->policy_count)
+		return -ERANGE;
+	policy = &control->maps->policies[slot];
+	if (policy->session != session->slot || policy->rules > SLUICE_RULES_PER_SESSION ||
+	    policy->default_usage >= control->maps->size.usage)
+		return -EINVAL;
+	if (policy->rules > SLUICE_INLINE_BINDINGS) {
+		session->overflow_first = policy->bindings;
+		session->overflow_count = policy->rules - SLUICE_INLINE_BINDINGS;
+		rc = sl_idpool_claim(control->slots.pool[SL_SLOT_BINDING], session->overflow_first,
+				     session->overflow_count);
+		if (rc < 0) {
+			session->overflow_count = 0;
+			return rc;
+		}
+	}
+	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_POLICY], slot, 1);
+	if (rc < 0)
+		return rc;
+	session->policy = slot;
+	session->default_usage = policy->default_usage;
+	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_USAGE], session->default_usage, 1);
+	if (rc < 0) {
+		session->default_usage = SLUICE_NONE;
+		return rc;
+	}
+	session->installs = calloc((size_t)policy->rules + 1, sizeof(*session->installs));
+	if (!session->installs)
+		return -ENOMEM;
+	rc = sl_ruleset_adopt(control, policy, session->address.family, &session->ruleset, adoption->err);
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0; i < policy->rules; i++)
+		if (adopt_install(adoption, session, binding_of(control->maps, policy, i)) < 0)
+			adoption->repair[session->slot] = true;
+	if (!image_is_current(session))
+		adoption->repair[session->slot] = true;
+	sl_owner_write_default(control, session, SLUICE_USAGE_ACTIVE);
+	return 0;
+}
+
+static int adopt_endpoint(const struct sl_address *address, const struct sluice_endpoint *endpoint,
+			  void *user)
+{
+	struct adoption *adoption = user;
+	struct sl_control *control = adoption->control;
+	const struct sluice_session_record *record;
+	struct sl_address recorded;
+	struct sl_session *session;
+
+	if (endpoint->session >= control->maps->size.sessions)
+		goto stray;
+	record = &control->maps->sessions[endpoint->session];
+	recorded.family = record->family;
+	memcpy(recorded.bytes, record->address, sizeof(recorded.bytes));
+	if (record->state == SLUICE_SESSION_FREE || !sl_address_same_endpoint(&recorded, address) ||
+	    control->by_slot[endpoint->session])
+		goto stray;
+	if (sl_session_claim(control, endpoint->session, &session) < 0)
+		goto stray;
+	session->default_usage = SLUICE_NONE;
+	if (adopt_policy(adoption, session, endpoint->policy) < 0) {
+		adoption->repair[session->slot] = true;
+		sl_log(SL_LOG_WARNING, "adoption-repair", "imsi", "%s", session->imsi, NULL);
+	}
+	control->maps->sessions[session->slot].state = SLUICE_SESSION_ACTIVE;
+	sl_session_set_active(control, session, true);
+	adoption->sessions++;
+	return 0;
+
+stray:
+	/* leads nowhere that we know: packets of it are an unknown subscriber's */
+	adoption->dropped++;
+	sl_endpoint_delete(control->config.datapath, address, NULL);
+	return 0;
+}
+
+static struct sl_session *ended_session(struct adoption *adoption, uint32_t slot)
+{
+	struct sl_control *control = adoption->control;
+	struct sl_session *session;
+
+	if (slot >= control->maps->size.sessions)
+		return NULL;
+	if (control->by_slot[slot])
+		return control->by_slot[slot];
+	if (control->maps->sessions[slot].state == SLUICE_SESSION_FREE ||
+	    sl_session_claim(control, slot, &session) < 0)
+		return NULL;
+	session->default_usage = SLUICE_NONE;
+	control->maps->sessions[slot].state = SLUICE_SESSION_ENDED;
+	return session;
+}
+
+/* Usage that no published policy counts into any more, and that nobody acknowledged. */
+static void adopt_retired(struct adoption *adoption, uint32_t usage)
+{
+	struct sl_control *control = adoption->control;
+	struct sluice_usage_owner *owner = &control->maps->usage_owners[usage];
+	struct sl_session *session = ended_session(adoption, owner->session);
+	struct sl_rule *rule = NULL;
+
+	if (owner->rule != SLUICE_NONE)
+		rule = owner->rule < control->maps->size.rules ? adoption->rule_by_slot[owner->rule] : NULL;
+	if (!session || (owner->rule != SLUICE_NONE && !rule) || sl_session_reserve_retired(session, 1) < 0 ||
+	    sl_idpool_claim(control->slots.pool[SL_SLOT_USAGE], usage, 1) < 0) {
+		memset(owner, 0, sizeof(*owner));
+		adoption->dropped++;
+		return;
+	}
+	owner->state = SLUICE_USAGE_RETIRED;
+	sl_session_retire(control, session,
+			  (struct sl_retired){
+				  .usage = usage,
+				  .rule = rule ? sl_rule_ref(rule) : NULL,
+				  .origin = owner->origin,
+				  .version = owner->version,
+			  });
+}
+
+static void adopt_usage(struct adoption *adoption)
+{
+	struct sl_control *control = adoption->control;
+
+	for (uint32_t usage = 0; usage < control->maps->size.usage; usage++) {
+		if (control->maps->usage_owners[usage].state == SLUICE_USAGE_FREE ||
+		    sl_idpool_is_taken(control->slots.pool[SL_SLOT_USAGE], usage))
+			continue;
+		adopt_retired(adoption, usage);
+	}
+	for (uint32_t slot = 0; slot < control->maps->size.sessions; slot++)
+		if (!control->by_slot[slot] && control->maps->sessions[slot].state != SLUICE_SESSION_FREE)
+			memset(&control->maps->sessions[slot], 0, sizeof(struct sluice_session_record));
+}
+
+static int repair_sessions(struct adoption *adoption)
+{
+	struct sl_control *control = adoption->control;
+	struct sl_update repair = {.repair = true};
+	int rc;
+
+	for (uint32_t slot = 0; slot < control->maps->size.sessions; slot++) {
+		struct sl_session *session = control->by_slot[slot];
+
+		if (!session || !adoption->repair[slot])
+			continue;
+		if (session->default_usage == SLUICE_NONE) {
+			rc = sl_slots_take(&control->slots, SL_SLOT_USAGE, 1, &session->default_usage,
+					   adoption->err);
+			if (rc < 0)
+				return rc;
+			memset(&control->maps->usage[session->default_usage], 0, sizeof(struct sluice_usage));
+		}
+		rc = sl_update_session(control, session, &repair, adoption->err);
+		if (rc < 0)
+			return rc;
+		adoption->repaired++;
+	}
+	return 0;
+}
+
+int sl_control_adopt(struct sl_control *control, struct sl_error *err)
+{
+	_cleanup_free_ struct sl_rule **rules = calloc(control->maps->size.rules, sizeof(*rules));
+	_cleanup_free_ bool *repair = calloc(control->maps->size.sessions, sizeof(*repair));
+	struct adoption adoption = {.control = control, .rule_by_slot = rules, .repair = repair, .err = err};
+	int rc;
+
+	if (!rules || !repair)
+		return sl_error(err, ENOMEM, "out of memory");
+	adopt_rules(&adoption);
+	rc = sl_endpoint_each(control->config.datapath, adopt_endpoint, &adoption);
+	if (rc < 0)
+		return sl_error(err, -rc, "cannot read the endpoint maps: %s", strerror(-rc));
+	adopt_usage(&adoption);
+	rc = repair_sessions(&adoption);
+	/* the references of the table by slot; a rule that nothing uses goes with them */
+	for (uint32_t slot = 0; slot < control->maps->size.rules; slot++)
+		if (rules[slot])
+			sl_rule_record_put(control, rules[slot]);
+	if (rc < 0)
+		return rc;
+	sl_log(SL_LOG_INFO, "state-adopted", "sessions", "%u", adoption.sessions, "repaired", "%u",
+	       adoption.repaired, "dropped", "%u", adoption.dropped, NULL);
+	return 0;
+}

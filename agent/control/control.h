@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What should be enforced, and making it so. The only place that changes the
+ * maps: requests come in validated form from the API, become slots, classes
+ * and match lists, and are published one session at a time by one write.
+ * A request that fails leaves everything as it was.
+ */
+#ifndef SL_CONTROL_H
+#define SL_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "datapath/datapath.h"
+#include "datapath/grace.h"
+#include "policy/address.h"
+#include "policy/compile.h"
+#include "policy/rule.h"
+#include "qos/qos.h"
+#include "usage/record.h"
+
+struct sl_control;
+
+enum sl_control_event_type {
+	SL_EVENT_SESSION_ACTIVATED,
+	SL_EVENT_SESSION_UPDATED,
+	SL_EVENT_SESSION_ENDED,
+	SL_EVENT_RULE_FAILED,
+};
+
+struct sl_control_event {
+	enum sl_control_event_type type;
+	const char *imsi;
+	const struct sl_address *address;
+	const char *rule_id; /* NULL where none is meant */
+	uint32_t version;    /* of that rule */
+	uint32_t rules;	     /* in force afterwards */
+	const char *reason;  /* NULL or one line */
+};
+
+struct sl_control_config {
+	struct sl_datapath *datapath;
+	struct sl_qos *qos; /* NULL: rules with an MBR are refused */
+	struct sl_grace *grace;
+	bool keep_retired; /* a session manager acknowledges final usage; else it is dropped when final */
+	void (*on_event)(const struct sl_control_event *event, void *user); /* may be NULL */
+	void *user;
+};
+
+/* With `adopt`, rebuilds everything from the pinned maps and repairs what a crash left half done. */
+int sl_control_new(const struct sl_control_config *config, bool adopt, struct sl_control **out,
+		   struct sl_error *err);
+void sl_control_free(struct sl_control *control); /* the maps stay as they are */
+
+/* --- requests ----------------------------------------------------------- */
+
+struct sl_rule_request {
+	struct sl_rule *rule; /* the caller's; NULL when it could not even be read (then error says why) */
+	const char *id;
+	uint32_t version;
+	enum sluice_origin origin;
+	/* answer */
+	int result; /* 0 or -errno */
+	struct sl_error error;
+};
+
+struct sl_session_request {
+	char imsi[SLUICE_IMSI_SIZE];
+	struct sl_address address;
+	char apn[SLUICE_APN_SIZE];
+	char msisdn[24];
+	uint32_t uplink_tunnel;
+	uint32_t downlink_tunnel;
+	uint32_t shard;
+	bool has_ambr;
+	uint64_t ambr[SLUICE_DIRECTIONS]; /* bit/s */
+	struct sl_rule_request *rules;
+	size_t rule_count;
+};
+
+/*
+ * Adds the rules to the session, which is made if it does not exist; a rule
+ * that is there already (same id and origin) is changed in place: with the same
+ * version its counts go on, with another one they begin anew and the old ones
+ * are kept until acknowledged. Rules fail one by one, each with its reason;
+ * the others are in force. An error here means that nothing has changed:
+ * -ENOSPC a map is full, -EIO the kernel refused.
+ */
+int sl_control_activate(struct sl_control *control, struct sl_session_request *request, struct sl_error *err);
+
+struct sl_deactivation {
+	char imsi[SLUICE_IMSI_SIZE];
+	struct sl_address address; /* family 0: every session of the IMSI */
+	bool gx;
+	bool gy;
+	const char **rule_ids; /* NULL: all rules of these origins */
+	size_t rule_count;
+	bool end_session; /* remove_default_drop_flows */
+};
+
+/* Unknown sessions and rules are no error. *sessions (may be NULL): how many were touched. */
+int sl_control_deactivate(struct sl_control *control, const struct sl_deactivation *request,
+			  uint32_t *sessions, struct sl_error *err);
+
+/*
+ * The whole desired state: afterwards exactly these sessions with exactly these
+ * rules exist. Several entries of one session add up. Counters of what is
+ * unchanged go on.
+ */
+int sl_control_setup(struct sl_control *control, struct sl_session_request *requests, size_t count,
+		     struct sl_error *err);
+
+/* --- usage ---------------------------------------------------------------- */
+
+/*
+ * Walks the usage in force, default drops included, by session slot: fills at
+ * most max records and returns how many. *cursor is 0 at the start and opaque
+ * after it; 0 again at the end of the walk. Sessions may come and go between
+ * two calls; none that stays is left out.
+ */
+size_t sl_control_usage(struct sl_control *control, struct sl_usage_record *out, size_t max,
+			uint64_t *cursor);
+
+/* Retired usage that waits for an acknowledgement; at most max records. */
+size_t sl_control_retired(struct sl_control *control, struct sl_usage_record *out, size_t max);
+
+/* The session manager has these final counts: their slots are freed. Unknown slots are ignored. */
+void sl_control_acknowledge(struct sl_control *control, const uint32_t *slots, size_t count);
+
+/* --- views ------------------------------------------------------------------ */
+
+struct sl_session_view {
+	uint32_t slot;
+	const char *imsi;
+	struct sl_address address;
+	const struct sluice_session_record *record;
+	const struct sl_install *installs; /* in order of precedence */
+	uint32_t install_count;
+	struct sluice_usage default_usage;
+	bool active;
+};
+
+/*
+ * Calls visit for the sessions from this slot on, in order of slots; with an
+ * IMSI for all of that one's. Non-zero from visit ends the walk and is returned.
+ */
+int sl_control_each_session(struct sl_control *control, const char *imsi, uint32_t from_slot,
+			    int (*visit)(const struct sl_session_view *view, void *user), void *user);
+void sl_control_each_rule(struct sl_control *control, void (*visit)(struct sl_rule *rule, void *user),
+			  void *user);
+uint32_t sl_control_rule_count(const struct sl_control *control);
+
+/* The counts of one slot, as they are now. */
+struct sluice_usage sl_control_read_usage(const struct sl_control *control, uint32_t slot);
+
+/* For events: whose usage slot is this; NULLs where it is nobody's. */
+void sl_control_owner(const struct sl_control *control, uint32_t usage, const char **imsi,
+		      const char **rule_id);
+
+struct sl_fill {
+	const char *name; /* of the map or pool */
+	uint64_t used;
+	uint64_t size;
+};
+size_t sl_control_fill(const struct sl_control *control, struct sl_fill *out, size_t max);
+
+uint32_t sl_control_known_sessions(const struct sl_control *control); /* active in the model */
+uint32_t sl_control_enforced_sessions(struct sl_control *control);    /* endpoints in the kernel */
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What control/ keeps in memory; private to the folder. All of it can be rebuilt from the maps. */
+#ifndef SL_CONTROL_MODEL_H
+#define SL_CONTROL_MODEL_H
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "control/control.h"
+#include "control/slots.h"
+
+/* Compiled match lists in the maps, shared by sessions with equal ones. */
+struct sl_ruleset {
+	struct sl_ruleset_image image;
+	uint32_t number;
+	uint32_t first[SLUICE_DIRECTIONS]; /* block; SLUICE_NONE for an empty list */
+	uint32_t references;
+	struct sl_ruleset *next; /* same hash */
+	UT_hash_handle hh;	 /* by image.hash */
+};
+
+/* Usage that only waits to be acknowledged. */
+struct sl_retired {
+	uint32_t usage;
+	struct sl_rule *rule; /* NULL: the default drop of an ended session */
+	enum sluice_origin origin;
+	uint32_t version;
+	uint32_t sequence; /* tells this retirement from an earlier one of the same slot */
+	bool final;
+};
+
+struct sl_session {
+	char imsi[SLUICE_IMSI_SIZE];
+	struct sl_address address;
+	uint8_t key[12]; /* family and what identifies the endpoint */
+	uint32_t slot;
+	bool active; /* published; else ended and draining */
+
+	uint32_t policy; /* published slot */
+	uint32_t overflow_first;
+	uint32_t overflow_count;
+	uint32_t default_usage;
+	struct sl_ruleset *ruleset;
+	struct sl_install *installs; /* in order */
+	uint32_t install_count;
+
+	struct sl_retired *retired;
+	uint32_t retired_count;
+
+	UT_hash_handle hh;			    /* active ones by key */
+	struct sl_session *imsi_next;		    /* sessions of the same IMSI */
+	struct sl_session *prev, *next;		    /* all sessions */
+	struct sl_session *drain_prev, *drain_next; /* sessions with retired usage */
+	bool draining;
+};
+
+struct sl_subscriber {
+	char imsi[SLUICE_IMSI_SIZE];
+	struct sl_session *sessions;
+	UT_hash_handle hh;
+};
+
+struct sl_control {
+	struct sl_control_config config;
+	struct sl_maps *maps;
+	struct sl_slots slots;
+	struct sl_rule_table *rules;
+	struct sl_ruleset *rulesets;
+	struct sl_session *by_key;
+	struct sl_session **by_slot; /* maps->size.sessions entries */
+	struct sl_session *all;
+	struct sl_session *drain;
+	struct sl_subscriber *subscribers;
+	uint32_t active;
+	uint32_t retirements;
+};
+
+/* sessions.c: the tables */
+struct sl_session *sl_session_find(struct sl_control *control, const struct sl_address *address);
+struct sl_session *sl_session_find_ended(struct sl_control *control, const char *imsi,
+					 const struct sl_address *address);
+int sl_session_new(struct sl_control *control, const char *imsi, const struct sl_address *address,
+		   struct sl_session **out, struct sl_error *err); /* neither active nor in the maps yet */
+int sl_session_claim(struct sl_control *control, uint32_t slot, struct sl_session **out); /* adoption */
+void sl_session_free(struct sl_control *control, struct sl_session *session);		  /* and its slots */
+void sl_session_set_active(struct sl_control *control, struct sl_session *session, bool active);
+struct sl_subscriber *sl_subscriber_find(struct sl_control *control, const char *imsi);
+int sl_session_reserve_retired(struct sl_session *session, uint32_t more);
+/* Room must have been reserved. */
+void sl_session_retire(struct sl_control *control, struct sl_session *session, struct sl_retired retired);
+void sl_session_unretire(struct sl_control *control, struct sl_session *session, uint32_t index);
+void sl_session_collect_ended(struct sl_control *control, struct sl_session *session);
+
+/* rulesets.c */
+int sl_ruleset_get(struct sl_control *control, const struct sl_install *installs, size_t count,
+		   uint32_t family, struct sl_ruleset **out, struct sl_error *err);
+int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *policy, uint32_t family,
+		     struct sl_ruleset **out, struct sl_error *err);
+void sl_ruleset_put(struct sl_control *control, struct sl_ruleset *ruleset);
+
+/* records.c: rules in the maps */
+int sl_rule_record_get(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,
+		       struct sl_error *err);
+void sl_rule_record_put(struct sl_control *control, struct sl_rule *rule);
+
+/* owners.c: usage slots and whose they are */
+void sl_owner_write(struct sl_control *control, const struct sl_session *session,
+		    const struct sl_install *install, enum sluice_usage_state state);
+void sl_owner_write_default(struct sl_control *control, const struct sl_session *session,
+			    enum sluice_usage_state state);
+void sl_usage_finalise(struct sl_control *control, uint32_t usage, uint32_t sequence);
+void sl_usage_drop(struct sl_control *control, struct sl_session *session, uint32_t index);
+
+/* retire.c: what ends */
+void sl_retire_install(struct sl_control *control, struct sl_session *session,
+		       const struct sl_install *install);
+void sl_retire_policy(struct sl_control *control, struct sl_session *session);
+void sl_retire_session(struct sl_control *control, struct sl_session *session, const char *reason);
+
+/* update.c: the one way a session changes */
+struct sl_update {
+	struct sl_session_request *request; /* rules to add or change; NULL: none */
+	/* which of the present rules go; NULL: none */
+	bool (*removes)(const struct sl_install *install, const void *user);
+	const void *user;
+	bool keep_deadlines; /* Setup: an unchanged rule keeps its hard timeout */
+	bool repair;	     /* adoption: queues that were lost are taken anew */
+};
+int sl_update_session(struct sl_control *control, struct sl_session *session, const struct sl_update *update,
+		      struct sl_error *err);
+int sl_end_session(struct sl_control *control, struct sl_session *session, const char *reason,
+		   struct sl_error *err); /* in retire.c */
+
+void sl_control_defer(struct sl_control *control, enum sl_slot_kind kind, uint32_t first, uint32_t count);
+void sl_control_emit(struct sl_control *control, enum sl_control_event_type type,
+		     const struct sl_session *session, const char *reason);
+void sl_control_emit_rule(struct sl_control *control, const struct sl_session *session, const char *rule_id,
+			  uint32_t version, const char *reason); /* the rule failed */
+uint64_t sl_now_ns(void);
+
+/* adopt.c */
+int sl_control_adopt(struct sl_control *control, struct sl_error *err);
+
+#endif

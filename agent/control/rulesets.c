@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Most subscribers share a handful of plans, so equal match lists are stored
+ * once: what packets scan then stays in the cache whatever the number of
+ * sessions.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "control/model.h"
+
+static enum sl_slot_kind match_kind(uint32_t family)
+{
+	return family == 4 ? SL_SLOT_MATCH4 : SL_SLOT_MATCH6;
+}
+
+static void write_list(struct sl_maps *maps, uint32_t family, const struct sl_match_list *list,
+		       uint32_t first)
+{
+	if (family == 4)
+		memcpy(&maps->matches4[first], list->block4, list->blocks * sizeof(*list->block4));
+	else
+		memcpy(&maps->matches6[first], list->block6, list->blocks * sizeof(*list->block6));
+}
+
+static void index_ruleset(struct sl_control *control, struct sl_ruleset *ruleset)
+{
+	struct sl_ruleset *head;
+
+	HASH_FIND(hh, control->rulesets, &ruleset->image.hash, sizeof(ruleset->image.hash), head);
+	if (head) {
+		ruleset->next = head->next;
+		head->next = ruleset;
+		return;
+	}
+	ruleset->next = NULL;
+	HASH_ADD(hh, control->rulesets, image.hash, sizeof(ruleset->image.hash), ruleset);
+}
+
+static void unindex_ruleset(struct sl_control *control, struct sl_ruleset *ruleset)
+{
+	struct sl_ruleset *head, *next = ruleset->next;
+
+	HASH_FIND(hh, control->rulesets, &ruleset->image.hash, sizeof(ruleset->image.hash), head);
+	if (head != ruleset) {
+		while (head->next != ruleset)
+			head = head->next;
+		head->next = next;
+		return;
+	}
+	HASH_DELETE(hh, control->rulesets, ruleset);
+	if (next)
+		HASH_ADD(hh, control->rulesets, image.hash, sizeof(next->image.hash), next);
+}
+
+static struct sl_ruleset *find_equal(struct sl_control *control, const struct sl_ruleset_image *image)
+{
+	struct sl_ruleset *ruleset;
+
+	HASH_FIND(hh, control->rulesets, &image->hash, sizeof(image->hash), ruleset);
+	while (ruleset && !sl_ruleset_image_equal(&ruleset->image, image))
+		ruleset = ruleset->next;
+	return ruleset;
+}
+
+int sl_ruleset_get(struct sl_control *control, const struct sl_install *installs, size_t count,
+		   uint32_t family, struct sl_ruleset **out, struct sl_error *err)
+{
+	enum sl_slot_kind kind = match_kind(family);
+	struct sl_ruleset_image image = {0};
+	struct sl_ruleset *ruleset;
+	int direction, rc;
+
+	rc = sl_compile(installs, count, family, &image, err);
+	if (rc < 0)
+		return rc;
+	ruleset = find_equal(control, &image);
+	if (ruleset) {
+		sl_ruleset_image_clear(&image);
+		ruleset->references++;
+		*out = ruleset;
+		return 0;
+	}
+
+	ruleset = calloc(1, sizeof(*ruleset));
+	if (!ruleset) {
+		sl_ruleset_image_clear(&image);
+		return sl_error(err, ENOMEM, "out of memory");
+	}
+	ruleset->image = image;
+	ruleset->references = 1;
+	ruleset->first[SLUICE_UPLINK] = SLUICE_NONE;
+	ruleset->first[SLUICE_DOWNLINK] = SLUICE_NONE;
+	rc = sl_slots_take(&control->slots, SL_SLOT_RULESET, 1, &ruleset->number, err);
+	if (rc < 0)
+		goto fail;
+	for (direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		const struct sl_match_list *list = &ruleset->image.list[direction];
+
+		if (list->blocks == 0)
+			continue;
+		rc = sl_slots_take(&control->slots, kind, list->blocks, &ruleset->first[direction], err);
+		if (rc < 0)
+			goto fail_lists;
+		write_list(control->maps, family, list, ruleset->first[direction]);
+	}
+	index_ruleset(control, ruleset);
+	*out = ruleset;
+	return 0;
+
+fail_lists:
+	while (direction-- > 0)
+		if (ruleset->first[direction] != SLUICE_NONE)
+			sl_slots_release(&control->slots, kind, ruleset->first[direction],
+					 ruleset->image.list[direction].blocks);
+	sl_slots_release(&control->slots, SL_SLOT_RULESET, ruleset->number, 1);
+fail:
+	sl_ruleset_image_clear(&ruleset->image);
+	free(ruleset);
+	return rc;
+}
+
+void sl_ruleset_put(struct sl_control *control, struct sl_ruleset *ruleset)
+{
+	enum sl_slot_kind kind = match_kind(ruleset->image.family);
+
+	if (--ruleset->references > 0)
+		return;
+	unindex_ruleset(control, ruleset);
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (ruleset->first[direction] != SLUICE_NONE)
+			sl_control_defer(control, kind, ruleset->first[direction],
+					 ruleset->image.list[direction].blocks);
+	sl_slots_release(&control->slots, SL_SLOT_RULESET, ruleset->number, 1);
+	sl_ruleset_image_clear(&ruleset->image);
+	free(ruleset);
+}
+
+/* The sessions of one ruleset name the same blocks: a copy is looked for by where it lies. */
+static struct sl_ruleset *find_by_place(struct sl_control *control, const struct sluice_policy *policy,
+					uint32_t family)
+{
+	struct sl_ruleset *head, *tmp;
+
+	HASH_ITER (hh, control->rulesets, head, tmp) {
+		for (struct sl_ruleset *ruleset = head; ruleset; ruleset = ruleset->next)
+			if (ruleset->number == policy->ruleset && ruleset->image.family == family &&
+			    ruleset->first[SLUICE_UPLINK] == policy->uplink_block &&
+			    ruleset->first[SLUICE_DOWNLINK] == policy->downlink_block)
+				return ruleset;
+	}
+	return NULL;
+}
+
+int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *policy, uint32_t family,
+		     struct sl_ruleset **out, struct sl_error *err)
+{
+	const uint32_t first[SLUICE_DIRECTIONS] = {policy->uplink_block, policy->downlink_block};
+	const uint32_t count[SLUICE_DIRECTIONS] = {policy->uplink_count, policy->downlink_count};
+	enum sl_slot_kind kind = match_kind(family);
+	struct sl_ruleset *ruleset = find_by_place(control, policy, family);
+	int rc;
+
+	if (ruleset) {
+		ruleset->references++;
+		*out = ruleset;
+		return 0;
+	}
+	ruleset = calloc(1, sizeof(*ruleset));
+	if (!ruleset)
+		return sl_error(err, ENOMEM, "out of memory");
+	ruleset->references = 1;
+	ruleset->number = policy->ruleset;
+	ruleset->image.family = family;
+	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_RULESET], ruleset->number, 1);
+	if (rc < 0) {
+		free(ruleset);
+		return sl_error(err, -rc, "ruleset %u is taken twice", policy->ruleset);
+	}
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		struct sl_match_list *list = &ruleset->image.list[direction];
+
+		ruleset->first[direction] = SLUICE_NONE;
+		list->count = count[direction];
+		list->blocks = (list->count + SLUICE_MATCH_BLOCK - 1) / SLUICE_MATCH_BLOCK;
+		if (list->blocks == 0)
+			continue;
+		rc = sl_idpool_claim(control->slots.pool[kind], first[direction], list->blocks);
+		if (rc < 0) {
+			sl_error(err, -rc, "match blocks %u+%u are taken twice or out of range",
+				 first[direction], list->blocks);
+			goto fail;
+		}
+		ruleset->first[direction] = first[direction];
+		if (family == 4) {
+			list->block4 = calloc(list->blocks, sizeof(*list->block4));
+			if (list->block4)
+				memcpy(list->block4, &control->maps->matches4[first[direction]],
+				       list->blocks * sizeof(*list->block4));
+		} else {
+			list->block6 = calloc(list->blocks, sizeof(*list->block6));
+			if (list->block6)
+				memcpy(list->block6, &control->maps->matches6[first[direction]],
+				       list->blocks * sizeof(*list->block6));
+		}
+		if (!list->block4 && !list->block6) {
+			rc = sl_error(err, ENOMEM, "out of memory");
+			goto fail;
+		}
+	}
+	sl_ruleset_image_rehash(&ruleset->image);
+	index_ruleset(control, ruleset);
+	*out = ruleset;
+	return 0;
+
+fail:
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (ruleset->first[direction] != SLUICE_NONE)
+			sl_slots_release(&control->slots, kind, ruleset->first[direction],
+					 ruleset->image.list[direction].blocks);
+	sl_slots_release(&control->slots, SL_SLOT_RULESET, ruleset->number, 1);
+	sl_ruleset_image_clear(&ruleset->image);
+	free(ruleset);
+	return rc;
+}

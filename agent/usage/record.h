@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line of usage, as reported: absolute counts of (IMSI, UE address, rule, version). */
+#ifndef SL_USAGE_RECORD_H
+#define SL_USAGE_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/address.h"
+#include "sluice/maps.h"
+
+/* The name under which a session manager expects what matched no rule. */
+#define SL_DEFAULT_DROP_RULE "internal_default_drop_flow_rule"
+
+struct sl_usage_record {
+	const char *imsi;    /* digits; owned by the session, valid until the loop runs again */
+	const char *rule_id; /* or SL_DEFAULT_DROP_RULE */
+	struct sl_address address;
+	uint32_t version; /* 0 for the default drop */
+	uint32_t slot;	  /* usage slot */
+	uint32_t shard;
+	uint64_t since_ns; /* CLOCK_MONOTONIC */
+	enum sluice_origin origin;
+	bool retired; /* no packet is counted here any more */
+	bool final;   /* retired, and no packet can still be adding to it */
+	struct sluice_usage usage;
+};
+
+#endif
