@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/admin_views.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CHUNK_SIZE (64u << 10)
+
+struct sl_arena_chunk {
+	struct sl_arena_chunk *next;
+	size_t used;
+	size_t size;
+	_Alignas(16) char memory[];
+};
+
+void *sl_arena_get(struct sl_arena *arena, size_t size)
+{
+	struct sl_arena_chunk *chunk = arena->chunks;
+	void *memory;
+
+	size = (size + 15) & ~(size_t)15;
+	if (!chunk || size > chunk->size - chunk->used) {
+		size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+
+		chunk = calloc(1, sizeof(*chunk) + room);
+		if (!chunk)
+			return NULL;
+		chunk->size = room;
+		chunk->next = arena->chunks;
+		arena->chunks = chunk;
+	}
+	memory = chunk->memory + chunk->used;
+	chunk->used += size;
+	return memory;
+}
+
+char *sl_arena_text(struct sl_arena *arena, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = sl_arena_get(arena, size);
+
+	return copy ? memcpy(copy, text, size) : NULL;
+}
+
+void sl_arena_clear(struct sl_arena *arena)
+{
+	while (arena->chunks) {
+		struct sl_arena_chunk *next = arena->chunks->next;
+
+		free(arena->chunks);
+		arena->chunks = next;
+	}
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+uint64_t sl_wall_ms(uint64_t monotonic_ns)
+{
+	if (!monotonic_ns)
+		return 0;
+	return (clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_MONOTONIC) - monotonic_ns)) / 1000000;
+}
+
+Sluice__V1__Usage *sl_view_counts(struct sl_arena *arena, const struct sluice_usage *usage)
+{
+	Sluice__V1__Usage *out = sl_arena_get(arena, sizeof(*out));
+
+	if (!out)
+		return NULL;
+	sluice__v1__usage__init(out);
+	out->uplink_bytes = usage->uplink.bytes;
+	out->uplink_packets = usage->uplink.packets;
+	out->downlink_bytes = usage->downlink.bytes;
+	out->downlink_packets = usage->downlink.packets;
+	out->uplink_dropped_bytes = usage->uplink_dropped.bytes;
+	out->uplink_dropped_packets = usage->uplink_dropped.packets;
+	out->downlink_dropped_bytes = usage->downlink_dropped.bytes;
+	out->downlink_dropped_packets = usage->downlink_dropped.packets;
+	return out;
+}
+
+static char *address_text(struct sl_arena *arena, const struct sl_address *address)
+{
+	char text[SL_ADDRESS_TEXT];
+
+	sl_address_format(address, text);
+	return sl_arena_text(arena, text);
+}
+
+static const char *action_text(const struct sl_rule *rule)
+{
+	bool permit = false, deny = false;
+
+	for (uint32_t i = 0; i < rule->flow_count; i++) {
+		permit = permit || rule->flows[i].action == SLUICE_PERMIT;
+		deny = deny || rule->flows[i].action == SLUICE_DENY;
+	}
+	return permit && deny ? "mixed" : deny ? "deny" : "permit";
+}
+
+static Sluice__V1__Origin origin_of(enum sluice_origin origin)
+{
+	return origin == SLUICE_ORIGIN_GY ? SLUICE__V1__ORIGIN__GY : SLUICE__V1__ORIGIN__GX;
+}
+
+static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_service *service,
+					     const struct sl_install *install)
+{
+	Sluice__V1__SessionRule *out = sl_arena_get(arena, sizeof(*out));
+	struct sluice_usage usage = sl_control_read_usage(service->control, install->binding.usage);
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (!out)
+		return NULL;
+	sluice__v1__session_rule__init(out);
+	out->rule_id = (char *)install->rule->id;
+	out->version = install->version;
+	out->origin = origin_of(install->origin);
+	out->precedence = install->rule->precedence;
+	out->action = (char *)action_text(install->rule);
+	out->mbr_uplink = install->rule->mbr[SLUICE_UPLINK];
+	out->mbr_downlink = install->rule->mbr[SLUICE_DOWNLINK];
+	out->uplink_class = install->binding.uplink_class;
+	out->downlink_class = install->binding.downlink_class;
+	out->hard_timeout_s = install->rule->hard_timeout_s;
+	if (install->binding.deadline_ns > now)
+		out->deadline_left_ms = (install->binding.deadline_ns - now) / 1000000;
+	out->usage = sl_view_counts(arena, &usage);
+	return out->usage ? out : NULL;
+}
+
+Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *service,
+				     const struct sl_session_view *view, bool with_rules)
+{
+	Sluice__V1__Session *out = sl_arena_get(arena, sizeof(*out));
+
+	if (!out)
+		return NULL;
+	sluice__v1__session__init(out);
+	out->imsi = (char *)view->imsi;
+	out->address = address_text(arena, &view->address);
+	out->apn = (char *)view->record->apn;
+	out->state = view->active ? SLUICE__V1__SESSION__STATE__ACTIVE : SLUICE__V1__SESSION__STATE__ENDED;
+	out->since_ms = sl_wall_ms(view->record->since_ns);
+	out->rule_count = view->install_count;
+	out->ambr_uplink = view->record->ambr_uplink;
+	out->ambr_downlink = view->record->ambr_downlink;
+	out->uplink_tunnel = view->record->uplink_tunnel;
+	out->downlink_tunnel = view->record->downlink_tunnel;
+	out->default_drop = sl_view_counts(arena, &view->default_usage);
+	if (!out->address || !out->default_drop)
+		return NULL;
+	if (!with_rules)
+		return out;
+	out->rules = sl_arena_get(arena, (view->install_count + 1) * sizeof(*out->rules));
+	if (!out->rules)
+		return NULL;
+	for (uint32_t i = 0; i < view->install_count; i++) {
+		out->rules[i] = view_install(arena, service, &view->installs[i]);
+		if (!out->rules[i])
+			return NULL;
+	}
+	out->n_rules = view->install_count;
+	return out;
+}
+
+static Sluice__V1__Flow *view_flow(struct sl_arena *arena, const struct sluice_flow *flow)
+{
+	Sluice__V1__Flow *out = sl_arena_get(arena, sizeof(*out));
+	char text[SL_ADDRESS_TEXT], prefix[SL_ADDRESS_TEXT + 8];
+	struct sl_address remote = {.family = flow->family};
+
+	if (!out)
+		return NULL;
+	sluice__v1__flow__init(out);
+	out->direction = flow->direction == SLUICE_UPLINK ? "uplink" : "downlink";
+	out->action = flow->action == SLUICE_PERMIT ? "permit" : "deny";
+	out->protocol = flow->protocol;
+	out->family = flow->family;
+	out->remote_port_low = flow->remote_port_low;
+	out->remote_port_high = flow->remote_port_high;
+	out->local_port_low = flow->local_port_low;
+	out->local_port_high = flow->local_port_high;
+	if (flow->has_remote) {
+		memcpy(remote.bytes, flow->remote, sizeof(remote.bytes));
+		sl_address_format(&remote, text);
+		snprintf(prefix, sizeof(prefix), "%s/%u", text, flow->prefix_length);
+		out->remote = sl_arena_text(arena, prefix);
+		if (!out->remote)
+			return NULL;
+	}
+	return out;
+}
+
+Sluice__V1__Rule *sl_view_rule(struct sl_arena *arena, const struct sl_rule *rule)
+{
+	Sluice__V1__Rule *out = sl_arena_get(arena, sizeof(*out));
+
+	if (!out)
+		return NULL;
+	sluice__v1__rule__init(out);
+	out->rule_id = (char *)rule->id;
+	out->precedence = rule->precedence;
+	out->rating_group = rule->rating_group;
+	out->hard_timeout_s = rule->hard_timeout_s;
+	out->mbr_uplink = rule->mbr[SLUICE_UPLINK];
+	out->mbr_downlink = rule->mbr[SLUICE_DOWNLINK];
+	out->gbr_uplink = rule->gbr[SLUICE_UPLINK];
+	out->gbr_downlink = rule->gbr[SLUICE_DOWNLINK];
+	out->sessions = rule->references;
+	out->flows = sl_arena_get(arena, (rule->flow_count + 1) * sizeof(*out->flows));
+	if (!out->flows)
+		return NULL;
+	for (uint32_t i = 0; i < rule->flow_count; i++) {
+		out->flows[i] = view_flow(arena, &rule->flows[i]);
+		if (!out->flows[i])
+			return NULL;
+	}
+	out->n_flows = rule->flow_count;
+	return out;
+}
+
+Sluice__V1__UsageRecord *sl_view_usage(struct sl_arena *arena, const struct sl_usage_record *record)
+{
+	Sluice__V1__UsageRecord *out = sl_arena_get(arena, sizeof(*out));
+
+	if (!out)
+		return NULL;
+	sluice__v1__usage_record__init(out);
+	out->imsi = (char *)record->imsi;
+	out->address = address_text(arena, &record->address);
+	out->rule_id = (char *)record->rule_id;
+	out->version = record->version;
+	out->origin = origin_of(record->origin);
+	out->state = record->retired ? SLUICE__V1__USAGE_RECORD__STATE__RETIRED
+				     : SLUICE__V1__USAGE_RECORD__STATE__ACTIVE;
+	out->since_ms = sl_wall_ms(record->since_ns);
+	out->usage = sl_view_counts(arena, &record->usage);
+	return out->address && out->usage ? out : NULL;
+}

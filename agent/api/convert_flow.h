@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One rule from the wire. */
+#ifndef SL_API_CONVERT_FLOW_H
+#define SL_API_CONVERT_FLOW_H
+
+#include "base/error.h"
+#include "magma/lte/policydb.pb-c.h"
+#include "policy/rule.h"
+
+/*
+ * Reads what the wire alone decides (texts, enums, ports); sl_rule_validate
+ * judges the rest. out->flows is the caller's to free. -EINVAL, -E2BIG,
+ * -EOPNOTSUPP (redirect, application detection) or -ENOMEM.
+ */
+int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct sl_error *err);
+
+#endif

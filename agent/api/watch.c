@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/watch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/message.h"
+
+struct watcher {
+	struct sl_call *call; /* NULL: free */
+	bool drops;
+	uint64_t missed;
+};
+
+struct sl_watchers {
+	struct sl_service *service;
+	struct watcher watcher[SL_WATCHERS];
+};
+
+int sl_watchers_new(struct sl_service *service, struct sl_watchers **out)
+{
+	struct sl_watchers *watchers = calloc(1, sizeof(*watchers));
+
+	if (!watchers)
+		return -ENOMEM;
+	watchers->service = service;
+	*out = watchers;
+	return 0;
+}
+
+void sl_watchers_free(struct sl_watchers *watchers)
+{
+	free(watchers);
+}
+
+/* The kernel makes drop records only while somebody reads them. */
+static void update_drops(struct sl_watchers *watchers)
+{
+	bool on = false;
+
+	for (size_t i = 0; i < SL_WATCHERS; i++)
+		on = on || (watchers->watcher[i].call && watchers->watcher[i].drops);
+	sl_watch_drops(watchers->service->datapath, on);
+}
+
+static void gone(struct sl_call *call, void *user)
+{
+	struct sl_watchers *watchers = user;
+
+	for (size_t i = 0; i < SL_WATCHERS; i++)
+		if (watchers->watcher[i].call == call)
+			watchers->watcher[i] = (struct watcher){0};
+	update_drops(watchers);
+}
+
+void sl_watchers_add(struct sl_watchers *watchers, struct sl_call *call, bool drops)
+{
+	for (size_t i = 0; i < SL_WATCHERS; i++) {
+		if (watchers->watcher[i].call)
+			continue;
+		watchers->watcher[i] = (struct watcher){.call = call, .drops = drops};
+		sl_call_on_gone(call, gone, watchers);
+		update_drops(watchers);
+		return;
+	}
+	sl_call_finish(call, SL_GRPC_RESOURCE_EXHAUSTED, "too many watchers");
+}
+
+static void tell(struct sl_watchers *watchers, Sluice__V1__Event *event)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	event->time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	for (size_t i = 0; i < SL_WATCHERS; i++) {
+		struct watcher *watcher = &watchers->watcher[i];
+
+		if (!watcher->call)
+			continue;
+		if (event->event_case == SLUICE__V1__EVENT__EVENT_PACKET_DROPPED && !watcher->drops)
+			continue;
+		event->missed = watcher->missed;
+		if (sl_message_send(watcher->call, &event->base))
+			watcher->missed++;
+		else
+			watcher->missed = 0;
+	}
+}
+
+void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_event *from)
+{
+	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
+	Sluice__V1__SessionEvent session = SLUICE__V1__SESSION_EVENT__INIT;
+	Sluice__V1__RuleFailed failed = SLUICE__V1__RULE_FAILED__INIT;
+	char address[SL_ADDRESS_TEXT];
+
+	sl_address_format(from->address, address);
+	session.imsi = (char *)from->imsi;
+	session.address = address;
+	session.rules = from->rules;
+	switch (from->type) {
+	case SL_EVENT_SESSION_ACTIVATED:
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_ACTIVATED;
+		event.session_activated = &session;
+		break;
+	case SL_EVENT_SESSION_UPDATED:
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_UPDATED;
+		event.session_updated = &session;
+		break;
+	case SL_EVENT_SESSION_ENDED:
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_ENDED;
+		event.session_ended = &session;
+		break;
+	case SL_EVENT_RULE_FAILED:
+		failed.imsi = (char *)from->imsi;
+		failed.address = address;
+		failed.rule_id = (char *)from->rule_id;
+		failed.version = from->version;
+		failed.reason = (char *)from->reason;
+		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_FAILED;
+		event.rule_failed = &failed;
+		break;
+	}
+	tell(watchers, &event);
+}
+
+static const char *const reasons[] = {
+#define X(name, text, why) text,
+	SLUICE_DROP_REASONS(X)
+#undef X
+};
+
+static void format_protocol(uint8_t protocol, char *out, size_t size)
+{
+	static const struct {
+		uint8_t number;
+		const char *name;
+	} known[] = {
+		{IPPROTO_ICMP, "icmp"}, {IPPROTO_TCP, "tcp"}, {IPPROTO_UDP, "udp"},
+		{IPPROTO_GRE, "gre"},	{IPPROTO_ESP, "esp"}, {IPPROTO_ICMPV6, "icmpv6"},
+		{IPPROTO_SCTP, "sctp"},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].number == protocol) {
+			snprintf(out, size, "%s", known[i].name);
+			return;
+		}
+	}
+	snprintf(out, size, "%u", protocol);
+}
+
+void sl_watch_drop(struct sl_watchers *watchers, const struct sluice_drop_event *from)
+{
+	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
+	Sluice__V1__PacketDropped drop = SLUICE__V1__PACKET_DROPPED__INIT;
+	char source[SL_ADDRESS_TEXT], destination[SL_ADDRESS_TEXT], protocol[32], ports[2][8] = {"", ""};
+	char interface[IF_NAMESIZE] = "";
+	const char *imsi, *rule_id;
+
+	sl_control_owner(watchers->service->control, from->usage, &imsi, &rule_id);
+	drop.reason = (char *)(from->reason < SLUICE_DROP_REASON_COUNT ? reasons[from->reason] : "unknown");
+	drop.direction = from->direction == SLUICE_UPLINK ? "uplink" : "downlink";
+	drop.imsi = (char *)(imsi ? imsi : "");
+	drop.rule_id = (char *)(rule_id && from->reason == SLUICE_DROP_RULE_DENY ? rule_id : "");
+	if (if_indextoname(from->ifindex, interface))
+		drop.interface = interface;
+	if (from->family) {
+		int family = from->family == 4 ? AF_INET : AF_INET6;
+
+		inet_ntop(family, from->source, source, sizeof(source));
+		inet_ntop(family, from->destination, destination, sizeof(destination));
+		format_protocol(from->protocol, protocol, sizeof(protocol));
+		drop.source = source;
+		drop.destination = destination;
+		drop.protocol = protocol;
+	}
+	if (from->source_port || from->destination_port) {
+		snprintf(ports[0], sizeof(ports[0]), "%u", from->source_port);
+		snprintf(ports[1], sizeof(ports[1]), "%u", from->destination_port);
+	}
+	drop.source_port = ports[0];
+	drop.destination_port = ports[1];
+	drop.bytes = from->bytes;
+	event.event_case = SLUICE__V1__EVENT__EVENT_PACKET_DROPPED;
+	event.packet_dropped = &drop;
+	tell(watchers, &event);
+}
+
+void sl_watch_usage_reported(struct sl_watchers *watchers, size_t records)
+{
+	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
+	Sluice__V1__UsageReported reported = SLUICE__V1__USAGE_REPORTED__INIT;
+
+	reported.records = (uint32_t)records;
+	event.event_case = SLUICE__V1__EVENT__EVENT_USAGE_REPORTED;
+	event.usage_reported = &reported;
+	tell(watchers, &event);
+}
+
+void sl_watch_session_manager(struct sl_watchers *watchers, bool up, const char *reason)
+{
+	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
+	Sluice__V1__SessionManagerChange change = SLUICE__V1__SESSION_MANAGER_CHANGE__INIT;
+
+	change.address = (char *)watchers->service->session_manager;
+	change.reason = (char *)(reason ? reason : "");
+	if (up) {
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_MANAGER_UP;
+		event.session_manager_up = &change;
+	} else {
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_MANAGER_DOWN;
+		event.session_manager_down = &change;
+	}
+	tell(watchers, &event);
+}
+
+void sl_watch_pool(struct sl_watchers *watchers, const char *pool, const char *state, uint64_t used,
+		   uint64_t size)
+{
+	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
+	Sluice__V1__PoolEvent change = SLUICE__V1__POOL_EVENT__INIT;
+
+	change.pool = (char *)pool;
+	change.state = (char *)state;
+	change.used = used;
+	change.size = size;
+	event.event_case = SLUICE__V1__EVENT__EVENT_POOL;
+	event.pool = &change;
+	tell(watchers, &event);
+}
