@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <inttypes.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "client.h"
+#include "output.h"
+#include "sluice/v1/admin.pb-c.h"
+#include "table.h"
+
+static const char *setup_text(Sluice__V1__Status__Setup setup)
+{
+	switch (setup) {
+	case SLUICE__V1__STATUS__SETUP__DONE:
+		return "done: sessions are activated";
+	case SLUICE__V1__STATUS__SETUP__WAITING_FOR_POLICY:
+		return "waiting for SetupPolicyFlows";
+	default:
+		return "waiting for SetupDefaultControllers";
+	}
+}
+
+static void print_session_manager(const Sluice__V1__SessionManager *peer)
+{
+	_cleanup_free_ char *error = NULL;
+
+	if (!peer) {
+		puts("session manager      none configured: usage is not reported");
+		return;
+	}
+	printf("session manager      %s, %s, last report %s, %" PRIu64 " reports, %" PRIu64 " failures\n",
+	       peer->address, output_enum(&sluice__v1__session_manager__state__descriptor, (int)peer->state),
+	       output_time(peer->last_report_ms), peer->reports, peer->failures);
+	if (peer->last_error[0]) {
+		error = table_escape(peer->last_error);
+		printf("                     last failure: %s\n", error);
+	}
+}
+
+static void print_hooks(const Sluice__V1__Status *status)
+{
+	static const char *const headers[] = {"INTERFACE", "ROLE",   "HOOK", "ATTACHED",
+					      "MECHANISM", "REASON", NULL};
+	_cleanup_(table_freep) struct table *table = table_new(headers);
+	size_t i;
+
+	for (i = 0; i < status->n_hooks; i++) {
+		const Sluice__V1__Hook *hook = status->hooks[i];
+
+		table_cell(table, "%s", hook->interface);
+		table_cell(table, "%s", hook->role);
+		table_cell(table, "%s", hook->hook);
+		table_cell(table, "%s", hook->attached ? "yes" : "NO");
+		table_cell(table, "%s", hook->mechanism);
+		table_cell(table, "%s", hook->reason);
+	}
+	puts("\nhooks");
+	table_print(table, 2, stdout);
+}
+
+static void print_fill(struct table *table, const char *name, uint64_t used, uint64_t size)
+{
+	table_cell(table, "%s", name);
+	table_cell(table, "%" PRIu64, used);
+	table_cell(table, "%" PRIu64, size);
+	table_cell(table, "%.1f%%", size ? 100.0 * (double)used / (double)size : 0.0);
+}
+
+static void print_fills(const Sluice__V1__Status *status)
+{
+	static const char *const fill_headers[] = {"MAP OR POOL", ">USED", ">SIZE", ">FILL", NULL};
+	static const char *const class_headers[] = {"HTB CLASSES", ">USED", ">READY", ">SIZE", NULL};
+	_cleanup_(table_freep) struct table *fills = table_new(fill_headers);
+	_cleanup_(table_freep) struct table *classes = table_new(class_headers);
+	size_t i;
+
+	for (i = 0; i < status->n_fills; i++)
+		print_fill(fills, status->fills[i]->name, status->fills[i]->used, status->fills[i]->size);
+	for (i = 0; i < status->n_class_pools; i++) {
+		const Sluice__V1__ClassPool *pool = status->class_pools[i];
+
+		table_cell(classes, "%s", pool->direction);
+		table_cell(classes, "%u", pool->used);
+		table_cell(classes, "%u", pool->ready);
+		table_cell(classes, "%u", pool->size);
+	}
+	puts("");
+	table_print(fills, 0, stdout);
+	puts("");
+	table_print(classes, 0, stdout);
+}
+
+static void print_status(const Sluice__V1__Status *status)
+{
+	const Sluice__V1__GrpcServer *server = status->grpc_server;
+	char uptime[SL_UNITS_SIZE];
+
+	printf("sluiced %s            up %s, epoch %" PRIu64 "\n", status->version,
+	       sl_format_duration(status->uptime_ms, uptime), status->epoch);
+	printf("setup                %s\n", setup_text(status->setup));
+	printf("sessions             %u known, %u enforced%s\n", status->known_sessions,
+	       status->enforced_sessions,
+	       status->known_sessions == status->enforced_sessions ? ""
+								   : "  (DIFFERENT: see the agent's log)");
+	printf("unknown subscribers  %s\n", status->unknown_subscriber);
+	print_session_manager(status->session_manager);
+	if (server)
+		printf("gRPC server          %u connections, %" PRIu64 " calls, %" PRIu64 " failed, %" PRIu64
+		       " refused, %" PRIu64 " messages dropped\n",
+		       server->connections, server->calls, server->failed, server->refused,
+		       server->dropped_messages);
+	printf("lost drop records    %" PRIu64 "\n", status->lost_events);
+	print_hooks(status);
+	print_fills(status);
+}
+
+static int run(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv)
+{
+	Sluice__V1__GetStatusRequest request = SLUICE__V1__GET_STATUS_REQUEST__INIT;
+	ProtobufCMessage *answer;
+	int ret;
+
+	ret = ctl_arguments(ctl, command, argc, argv, 0);
+	if (ret >= 0)
+		return ret;
+	ret = client_open(ctl);
+	if (ret == CTL_OK)
+		ret = client_call(ctl, "/sluice.v1.Admin/GetStatus", &request.base,
+				  &sluice__v1__status__descriptor, &answer);
+	if (ret == CTL_OK) {
+		if (ctl->json)
+			output_print(output_message(answer));
+		else
+			print_status((const Sluice__V1__Status *)answer);
+		protobuf_c_message_free_unpacked(answer, NULL);
+	}
+	client_close(ctl);
+	return ret;
+}
+
+const struct ctl_command command_status = {
+	.name = "status",
+	.arguments = "[OPTION]...",
+	.summary = "Whether all is well: sessions known and enforced, hooks, fill of maps and pools",
+	.help = "\"known\" counts sessions in the agent, \"enforced\" the addresses that the kernel\n"
+		"has a policy for. They are equal when all is well.\n",
+	.run = run,
+};
