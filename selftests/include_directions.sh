@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The includes point one way (docs/architecture.md, "Tree"):
+#
+#   include <- base <- {config, policy} <- {datapath, qos, ids, usage, redirect}
+#           <- control <- {api, http} <- main.c
+#
+# Siblings do not see each other, but for datapath, which may see policy (it is
+# below it); policy sees no libbpf; protobuf is seen by api alone, and api sees
+# neither libbpf nor a map.
+set -euo pipefail
+cd "${1:-$(dirname "$0")/..}"
+
+declare -A allowed=(
+	[include]="include"
+	[bpf]="include bpf"
+	[base]="include base"
+	[config]="include base config"
+	[policy]="include base policy"
+	[datapath]="include base policy datapath"
+	[qos]="include base policy qos"
+	[ids]="include base policy ids"
+	[usage]="include base policy usage"
+	[redirect]="include base policy redirect"
+	[control]="include base config policy datapath qos ids usage redirect control"
+	[api]="include base config policy usage control api"
+	[http]="include base config policy control http"
+	[main.c]="include base config policy datapath qos ids usage redirect control api http"
+)
+
+checked=0
+failed=0
+complain() {
+	echo "$1:$2: $3"
+	failed=$((failed + 1))
+}
+
+# folder or file of agent/ -> its name in the table above
+noun_of() {
+	local path=$1
+	case $path in
+	agent/*/*) path=${path#agent/}; echo "${path%%/*}" ;;
+	agent/main.[ch]) echo main.c ;;
+	include/*) echo include ;;
+	bpf/*) echo bpf ;;
+	esac
+}
+
+while IFS= read -r file; do
+	noun=$(noun_of "$file")
+	if [ -z "${allowed[$noun]:-}" ]; then
+		complain "$file" 1 "agent/$noun is not in the list of $0: say what it may include"
+		continue
+	fi
+	checked=$((checked + 1))
+	while IFS=: read -r line text; do
+		header=$(sed -E 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]+)[>"].*/\1/' <<<"$text")
+		case $header in
+		*.pb-c.h | protobuf-c/*)
+			[ "$noun" = api ] || complain "$file" "$line" "protobuf is seen by agent/api alone: $header"
+			continue
+			;;
+		*.skel.h)
+			[ "$noun" = datapath ] || complain "$file" "$line" "skeletons are seen by agent/datapath alone: $header"
+			continue
+			;;
+		bpf/* | xdp/* | linux/bpf.h)
+			case $noun in
+			datapath | bpf) ;;
+			include) complain "$file" "$line" "include/ is shared with programs that have no libbpf: $header" ;;
+			*) complain "$file" "$line" "BPF is seen by agent/datapath alone: $header" ;;
+			esac
+			continue
+			;;
+		esac
+		if [[ $text == *\<* ]]; then
+			continue # the system's
+		fi
+		if [[ $noun = api && $header = sluice/maps.h ]]; then
+			complain "$file" "$line" "agent/api touches no map: $header"
+			continue
+		fi
+		case $header in
+		vmlinux.h | descriptors.h) continue ;;
+		sluice/*) target=include ;;
+		*/*) target=${header%%/*} ;;
+		*) target=$noun ;; # beside the file itself
+		esac
+		if [[ " ${allowed[$noun]} " != *" $target "* ]]; then
+			complain "$file" "$line" "$noun may include {${allowed[$noun]// /, }}, not $target: $header"
+		fi
+	done < <(grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]' "$file")
+done < <(find agent include bpf -name '*.[ch]' | LC_ALL=C sort)
+
+if [ "$checked" -eq 0 ]; then
+	echo "include_directions: found no source file" >&2
+	exit 1
+fi
+[ "$failed" -eq 0 ] || { echo "include_directions: $failed of the includes in $checked files point the wrong way"; exit 1; }
+echo "include_directions: $checked files"

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "qos/pool.h"
+#include "sluice/limits.h"
+
+#define FIRST SLUICE_HTB_POOL_MINOR
+
+static struct sl_pool *pool_of(uint32_t size, uint32_t ready)
+{
+	struct sl_pool *pool = NULL;
+
+	assert_int_equal(sl_pool_new(size, &pool), 0);
+	for (uint32_t i = 0; i < ready; i++)
+		sl_pool_set_ready(pool, (uint16_t)(FIRST + i));
+	return pool;
+}
+
+static void a_pool_without_classes_is_refused(void **state)
+{
+	struct sl_pool *pool = NULL;
+
+	(void)state;
+	assert_int_equal(sl_pool_new(0, &pool), -EINVAL);
+	assert_null(pool);
+}
+
+static void a_class_that_is_not_built_cannot_be_taken(void **state)
+{
+	_cleanup_pool_ struct sl_pool *pool = pool_of(100, 0);
+	uint16_t minor = 0;
+
+	(void)state;
+	assert_int_equal(sl_pool_take(pool, &minor), -ENOSPC);
+	assert_int_equal(minor, 0);
+	sl_pool_set_ready(pool, FIRST + 70);
+	assert_int_equal(sl_pool_ready(pool), 1);
+	assert_int_equal(sl_pool_take(pool, &minor), 0);
+	assert_int_equal(minor, FIRST + 70);
+	assert_int_equal(sl_pool_take(pool, &minor), -ENOSPC);
+}
+
+static void every_class_is_taken_once(void **state)
+{
+	_cleanup_pool_ struct sl_pool *pool = pool_of(200, 200);
+	bool seen[200] = {false};
+	uint16_t minor;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(sl_pool_take(pool, &minor), 0);
+		assert_false(seen[minor - FIRST]);
+		seen[minor - FIRST] = true;
+		assert_int_equal(sl_pool_used(pool), i + 1);
+	}
+	assert_int_equal(sl_pool_take(pool, &minor), -ENOSPC);
+}
+
+static void a_released_class_rests_while_others_are_free(void **state)
+{
+	_cleanup_pool_ struct sl_pool *pool = pool_of(3, 3);
+	uint16_t first, other;
+
+	(void)state;
+	assert_int_equal(sl_pool_take(pool, &first), 0);
+	sl_pool_release(pool, first);
+	assert_false(sl_pool_is_used(pool, first));
+	assert_int_equal(sl_pool_take(pool, &other), 0);
+	assert_int_not_equal(first, other);
+	assert_int_equal(sl_pool_take(pool, &other), 0);
+	assert_int_not_equal(first, other);
+	assert_int_equal(sl_pool_take(pool, &other), 0);
+	assert_int_equal(first, other);
+}
+
+static void a_claimed_class_is_not_given_out_and_not_claimed_twice(void **state)
+{
+	_cleanup_pool_ struct sl_pool *pool = pool_of(4, 4);
+	uint16_t minor;
+
+	(void)state;
+	assert_int_equal(sl_pool_claim(pool, FIRST + 2), 0);
+	assert_int_equal(sl_pool_claim(pool, FIRST + 2), -EEXIST);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sl_pool_take(pool, &minor), 0);
+		assert_int_not_equal(minor, FIRST + 2);
+	}
+	assert_int_equal(sl_pool_take(pool, &minor), -ENOSPC);
+}
+
+static void the_missing_classes_are_told_from_the_lowest_on(void **state)
+{
+	_cleanup_pool_ struct sl_pool *pool = pool_of(6, 2);
+	uint16_t minor[8];
+
+	(void)state;
+	sl_pool_set_ready(pool, FIRST + 3);
+	assert_int_equal(sl_pool_missing(pool, minor, 2), 2);
+	assert_int_equal(minor[0], FIRST + 2);
+	assert_int_equal(minor[1], FIRST + 4);
+	assert_int_equal(sl_pool_missing(pool, minor, 8), 3);
+	assert_int_equal(minor[2], FIRST + 5);
+	sl_pool_set_ready(pool, FIRST + 2);
+	assert_int_equal(sl_pool_missing(pool, minor, 8), 2);
+	assert_int_equal(minor[0], FIRST + 4);
+}
+
+static void the_link_and_the_default_class_are_not_of_the_pool(void **state)
+{
+	_cleanup_pool_ struct sl_pool *pool = pool_of(4, 0);
+
+	(void)state;
+	assert_false(sl_pool_holds(pool, 0));
+	assert_false(sl_pool_holds(pool, SLUICE_HTB_ROOT_MINOR));
+	assert_false(sl_pool_holds(pool, SLUICE_HTB_DEFAULT_MINOR));
+	assert_true(sl_pool_holds(pool, FIRST));
+	assert_true(sl_pool_holds(pool, FIRST + 3));
+	assert_false(sl_pool_holds(pool, FIRST + 4));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pool_without_classes_is_refused),
+		cmocka_unit_test(a_class_that_is_not_built_cannot_be_taken),
+		cmocka_unit_test(every_class_is_taken_once),
+		cmocka_unit_test(a_released_class_rests_while_others_are_free),
+		cmocka_unit_test(a_claimed_class_is_not_given_out_and_not_claimed_twice),
+		cmocka_unit_test(the_missing_classes_are_told_from_the_lowest_on),
+		cmocka_unit_test(the_link_and_the_default_class_are_not_of_the_pool),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,329 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What sluice does, shown with real traffic and checked: three namespaces
+# (subscribers - gateway - internet, drawn in selftests/lib/net.sh), the real
+# sluiced in the gateway, sessions from deploy/demo-sessions.yaml through its
+# gRPC API. Every row of the table compares what the policy says with what the
+# neighbours of the gateway sent and received and with what sluice counted;
+# any difference is a non-zero exit.
+#
+#   tools/demo.sh            KEEP=1: leave it running    CONTAINER=1: run the agent through the image
+#   tools/demo.sh --clean    end a demo that was kept
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PREFIX=sluice-demo
+DIR=/tmp/sluice-demo
+PINS=/sys/fs/bpf/sluice-demo
+UES=4
+HOSTS=2
+CONTAINER=${CONTAINER:-}
+# shellcheck source=selftests/lib/net.sh
+. selftests/lib/net.sh
+STARTED=$SECONDS
+SESSIONS_FILE=deploy/demo-sessions.yaml
+ANNA4=$(ue4 1) ANNA6=$(ue6 1) BEN4=$(ue4 2) BEN6=$(ue6 2) DORA4=$(ue4 4)
+WEB4=$(host4 1) WEB6=$(host6 1) BLOCKED4=$(host4 2)
+
+step() { printf '\e[1mdemo %3d s:\e[0m %s\n' $((SECONDS - STARTED)) "$*"; }
+[ -t 1 ] || step() { printf 'demo %3d s: %s\n' $((SECONDS - STARTED)) "$*"; }
+
+remove_kept() {
+	local ns
+	kill_recorded "$DIR"
+	for ns in "$SUB" "$GW" "$INET"; do
+		[ -e "/run/netns/$ns" ] && ip netns delete "$ns"
+	done
+	rm -rf "$PINS" "$DIR"
+}
+if [ "${1:-}" = --clean ]; then
+	remove_kept
+	echo "demo: gone"
+	exit 0
+fi
+if [ -d "$DIR" ]; then
+	owner=$(cat "$DIR/owner" 2>/dev/null || echo 0)
+	if [ -d "/proc/$owner" ]; then
+		echo "demo: another one runs (pid $owner)" >&2
+		exit 1
+	fi
+	remove_kept # it was killed, or kept with KEEP=1
+fi
+
+# --- measuring ---------------------------------------------------------------------
+#
+# A flow is counted three times: where it is sent and where it arrives by
+# nftables in the neighbouring namespaces, and by one rule of sluice between.
+
+declare -A m_address m_rule m_direction m_from m_to m_before m_reason m_reason_before
+rows=()
+bad=0
+
+# begin ID ADDRESS RULE DIRECTION MATCH [REASON]: MATCH is nft's, true at both ends; RULE "-": no session, only drops.
+# REASON: everything is to be dropped, and for this reason.
+begin() {
+	local id=$1
+	m_address[$id]=$2 m_rule[$id]=$3 m_direction[$id]=$4 m_reason[$id]=${6:-}
+	case $4 in
+	uplink) m_from[$id]=$SUB m_to[$id]=$INET ;;
+	downlink) m_from[$id]=$INET m_to[$id]=$SUB ;;
+	esac
+	count_out "${m_from[$id]}" "sent_$id" "$5"
+	count_in "${m_to[$id]}" "received_$id" "$5"
+	m_before[$id]=$(counted_by_sluice "$id")
+	[ -z "${6:-}" ] || m_reason_before[$id]=$(dropped "$6" "$4")
+}
+
+counted_by_sluice() {
+	local id=$1
+	case ${m_rule[$id]}:${m_reason[$id]} in
+	-:*) dropped "${m_reason[$id]}" "${m_direction[$id]}" ;;
+	*:) used "${m_address[$id]}" "${m_rule[$id]}" "${m_direction[$id]}" ;;
+	*) used "${m_address[$id]}" "${m_rule[$id]}" "${m_direction[$id]}_dropped" ;;
+	esac
+}
+
+# end ID SUBSCRIBER TRAFFIC POLICY [shaped RATE-NOTE VERDICT]: one row of the table
+end() {
+	local id=$1 subscriber=$2 traffic=$3 policy=$4 kind=${5:-exact} rate=${6:-} verdict=${7:-ok}
+	local sent received counted why="" arrow=up i result
+	[ "${m_direction[$id]}" = uplink ] || arrow=down
+	for ((i = 0; i < 20; i++)); do # the last packets may still be under way
+		# what selftests/tools/send has put on the wire does not pass the neighbour's nftables: it says itself
+		sent=$(cat "$DIR/sent_$id" 2>/dev/null || counted "${m_from[$id]}" "sent_$id")
+		received=$(counted "${m_to[$id]}" "received_$id")
+		counted=$(minus "$(counted_by_sluice "$id")" "${m_before[$id]}")
+		result=DIFFERS
+		if [ "${sent%% *}" -gt 0 ] && [ "$sent" = "$counted" ]; then
+			if [ -n "${m_reason[$id]}" ]; then
+				why=${m_reason[$id]}
+				[ "$received" = "0 0" ] && [ "$sent" = "$(minus "$(dropped "$why" "${m_direction[$id]}")" \
+					"${m_reason_before[$id]}")" ] && result=ok
+			elif [ "$kind" = shaped ]; then
+				result=ok # what the queue of the rate had no room for was sent and counted, not received
+			else
+				[ "$received" = "$sent" ] && result=ok
+			fi
+		fi
+		[ "$result" = ok ] && break
+		sleep 0.15
+	done
+	if [ "$verdict" != ok ]; then
+		result=DIFFERS
+	fi
+	[ "$result" = ok ] || bad=$((bad + 1))
+	rows+=("$(printf '%-5s %-23s %-4s  %-27s %10s %10s %10s  %-18s %-19s %s' "$subscriber" "$traffic" "$arrow" "$policy" \
+		"${sent#* }" "${received#* }" "${counted#* }" "$why" "$rate" "$result")")
+}
+
+table() {
+	echo
+	printf '%-5s %-23s %-4s  %-27s %10s %10s %10s  %-18s %-19s %s\n' WHO TRAFFIC WAY "POLICY SAYS" "SENT" "RECEIVED" "COUNTED" \
+		"DROPPED: REASON" "RATE asked/reached" RESULT
+	printf '%-5s %-23s %-4s  %-27s %10s %10s %10s\n' "" "" "" "" "IP bytes" "IP bytes" "by sluice"
+	printf '%s\n' "${rows[@]}"
+	echo
+	echo "SENT and RECEIVED: IP bytes by nftables in the namespaces beside the gateway. COUNTED: by sluice, per rule."
+	echo "ok: all three are equal to the byte (dropped: nothing arrived; shaped: sent = counted, the rate within 2 %)."
+}
+
+expect_success() { # WHAT COMMAND...: what the application saw
+	local what=$1
+	shift
+	"$@" >"$DIR/command.out" 2>&1 || {
+		echo "demo: $what failed, though the policy permits it: $(tail -2 "$DIR/command.out")"
+		bad=$((bad + 1))
+	}
+}
+expect_failure() {
+	local what=$1
+	shift
+	if "$@" >"$DIR/command.out" 2>&1; then
+		echo "demo: $what succeeded, though the policy forbids it"
+		bad=$((bad + 1))
+	fi
+}
+
+rate_note() { awk -v a="$1" -v r="$2" 'BEGIN { printf "%.1f/%.2f Mbit/s", a / 1e6, r / 1e6 }'; }
+rate_verdict() { awk -v a="$1" -v r="$2" 'BEGIN { print (r > a * 0.98 && r < a * 1.02) ? "ok" : "off" }'; }
+
+# --- the agent, as a process or in its container -----------------------------------------------
+
+container=sluice-demo
+podman=(podman --log-level=error --root "$BUILD/image/store" --runroot "$BUILD/image/run")
+agent_up() {
+	if [ -n "$CONTAINER" ]; then
+		NAME=$container spawn tools/image-run.sh "/run/netns/$GW" "$DIR" --config "$CONFIG" >>"$LOG" 2>&1
+		AGENT_PID=$SPAWNED
+		agent_ready
+		AGENT_MAIN=$("${podman[@]}" inspect -f '{{.State.Pid}}' $container)
+		echo "$AGENT_MAIN $(started_at "$AGENT_MAIN")" >>"$DIR/pids"
+	else
+		agent_start
+		AGENT_MAIN=$AGENT_PID
+	fi
+}
+agent_killed() {
+	kill -KILL "$AGENT_MAIN"
+	finish "$AGENT_PID"
+}
+
+# --- the play -------------------------------------------------------------------------------------
+
+on_keep() {
+	cat <<-END
+		demo: left running. To look around, as root:
+		  build/sluicectl --socket $SOCKET status        (sessions, rules, usage, drops, watch)
+		  nsenter --net=/run/netns/$SUB ping -I $ANNA4 $WEB4
+		  nsenter --net=/run/netns/$SUB curl --interface $ANNA4 http://$WEB4/file -o /dev/null
+		  nsenter --net=/run/netns/$SUB iperf3 -c $WEB4 -B $ANNA4 [-R]
+		  nsenter --net=/run/netns/$GW tc -s class show dev core0
+		  bpftool map dump pinned $PINS/usage_owners
+		  less $LOG
+		To end it: tools/demo.sh --clean
+	END
+}
+
+step "three namespaces: $SUB - $GW - $INET"
+net_up
+echo $$ >"$DIR/owner"
+# so that nftables, which sees what the stack hands over, sees packets as a wire would carry them
+no_offload "$SUB" sub0
+no_offload "$INET" inet0
+mkdir -p "$DIR/www"
+head -c 300000 /dev/zero >"$DIR/www/file"
+spawn in_inet /usr/bin/python3 -m http.server 80 --bind :: --directory "$DIR/www" >/dev/null 2>&1
+spawn in_inet iperf3 -s -p 5201 >/dev/null 2>&1
+spawn in_inet iperf3 -s -p 5202 >/dev/null 2>&1
+
+step "sluiced in the gateway${CONTAINER:+, in its container}"
+write_config
+agent_up
+step "sessions of $SESSIONS_FILE through the gRPC API"
+eventually "the pool of queues is built" 20 pool_ready
+ctl activate -f "$SESSIONS_FILE" || fail "activation"
+for port in 80 5201 5202; do eventually "the server on port $port" 10 listens "$INET" $port; done
+
+step "ping, IPv4 and IPv6"
+begin ping4u $ANNA4 ping uplink "ip saddr $ANNA4 icmp type echo-request"
+begin ping4d $ANNA4 ping downlink "ip daddr $ANNA4 icmp type echo-reply"
+begin ping6u $ANNA6 ping uplink "ip6 saddr $ANNA6 icmpv6 type echo-request"
+begin ping6d $ANNA6 ping downlink "ip6 daddr $ANNA6 icmpv6 type echo-reply"
+expect_success "anna's ping" in_sub ping -q -c 5 -i 0.2 -I $ANNA4 $WEB4
+expect_success "anna's ping over IPv6" in_sub ping -q -c 5 -i 0.2 -I $ANNA6 $WEB6
+end ping4u anna "ping" "permit: rule ping"
+end ping4d anna "ping" "permit: rule ping"
+end ping6u anna "ping, IPv6" "permit: rule ping"
+end ping6d anna "ping, IPv6" "permit: rule ping"
+
+step "HTTP by curl, IPv4 and IPv6, permitted and denied"
+begin web4u $ANNA4 web uplink "ip saddr $ANNA4 ip daddr $WEB4 tcp dport 80"
+begin web4d $ANNA4 web downlink "ip daddr $ANNA4 tcp sport 80"
+begin web6u $BEN6 web uplink "ip6 saddr $BEN6 tcp dport 80"
+begin web6d $BEN6 web downlink "ip6 daddr $BEN6 tcp sport 80"
+begin deny $ANNA4 blocked-host uplink "ip saddr $ANNA4 ip daddr $BLOCKED4" rule-deny
+begin nomatch $BEN4 "$DEFAULT_DROP" uplink "ip saddr $BEN4 ip daddr $WEB4 icmp type echo-request" no-rule
+begin unknown $DORA4 - uplink "ip saddr $DORA4" unknown-subscriber
+expect_success "anna's HTTP" in_sub curl -sS -o /dev/null --max-time 10 --interface $ANNA4 "http://$WEB4/file"
+expect_success "ben's HTTP over IPv6" in_sub curl -sS -o /dev/null --max-time 10 --interface $BEN6 "http://[$WEB6]/file"
+expect_failure "anna's HTTP to the blocked host" in_sub curl -sS -o /dev/null --max-time 2 --interface $ANNA4 "http://$BLOCKED4/file"
+expect_failure "ben's ping" in_sub ping -q -c 3 -i 0.2 -W 1 -I $BEN4 $WEB4
+expect_failure "dora's ping" in_sub ping -q -c 3 -i 0.2 -W 1 -I $DORA4 $WEB4
+end web4u anna "HTTP, curl" "permit: rule web"
+end web4d anna "HTTP, curl" "permit: rule web"
+end web6u ben "HTTP, curl, IPv6" "permit: rule web"
+end web6d ben "HTTP, curl, IPv6" "permit: rule web"
+end deny anna "HTTP to $BLOCKED4" "deny: rule blocked-host"
+end nomatch ben "ping" "no rule: default drop"
+end unknown dora "ping" "no session: drop"
+
+step "speed test by iperf3: anna's rule says 10 Mbit/s up, 30 Mbit/s down, for each of her addresses"
+# shaped WAY RATE [iperf3's option]: IPv4 and IPv6 at once; they are two sessions, so two queues
+shaped() {
+	local way=$1 asked=$2 option=${3:-} letter=${1:0:1} rate4=0 rate6=0 test4 test6 i
+	if [ "$way" = uplink ]; then
+		begin s4$letter $ANNA4 speedtest uplink "ip saddr $ANNA4 tcp dport 5201"
+		begin s6$letter $ANNA6 speedtest uplink "ip6 saddr $ANNA6 tcp dport 5202"
+	else
+		begin s4$letter $ANNA4 speedtest downlink "ip daddr $ANNA4 tcp sport 5201"
+		begin s6$letter $ANNA6 speedtest downlink "ip6 daddr $ANNA6 tcp sport 5202"
+	fi
+	# shellcheck disable=SC2086
+	spawn in_sub iperf3 -c $WEB4 -p 5201 -B $ANNA4 -t 13 -i 0 $option >"$DIR/iperf4" 2>&1
+	test4=$SPAWNED
+	# shellcheck disable=SC2086
+	spawn in_sub iperf3 -c $WEB6 -p 5202 -B $ANNA6 -t 13 -i 0 $option >"$DIR/iperf6" 2>&1
+	test6=$SPAWNED
+	sleep 2 # until both have left slow start
+	# one of three windows of 3 s: other load on this machine may take a queue's turn away
+	for ((i = 0; i < 3; i++)); do
+		if [ "$way" = uplink ]; then
+			rate_start v4 "$INET" inet0 --from $ANNA4 --port 5201
+			rate_start v6 "$INET" inet0 --from $ANNA6 --port 5202
+		else
+			rate_start v4 "$SUB" sub0 --to $ANNA4 --port 5201
+			rate_start v6 "$SUB" sub0 --to $ANNA6 --port 5202
+		fi
+		rate_done v4
+		rate_verdict "$asked" "$rate4" | grep -q ok || rate4=$RATE
+		rate_done v6
+		rate_verdict "$asked" "$rate6" | grep -q ok || rate6=$RATE
+		[ "$(rate_verdict "$asked" "$rate4")$(rate_verdict "$asked" "$rate6")" != okok ] || break
+	done
+	finish "$test4"
+	finish "$test6"
+	end s4$letter anna "iperf3" "permit: rule speedtest" shaped "$(rate_note "$asked" "$rate4")" "$(rate_verdict "$asked" "$rate4")"
+	end s6$letter anna "iperf3, IPv6" "permit: rule speedtest" shaped "$(rate_note "$asked" "$rate6")" "$(rate_verdict "$asked" "$rate6")"
+}
+shaped uplink 10000000
+shaped downlink 30000000 -R
+
+step "kill -9 of the agent under traffic, and its next start"
+begin kill4u $BEN4 meter uplink "ip saddr $BEN4 udp dport 7000"
+begin kill4d $BEN4 meter downlink "ip daddr $BEN4 udp sport 7000"
+begin kill6u $BEN6 meter uplink "ip6 saddr $BEN6 udp dport 7000"
+begin kill6d $BEN6 meter downlink "ip6 daddr $BEN6 udp sport 7000"
+begin killdrop $BEN4 "$DEFAULT_DROP" uplink "ip saddr $BEN4 udp dport 7001" no-rule
+# the receivers take it and say nothing, as nobody listens there
+for ns in "$SUB" "$INET"; do
+	in_ns "$ns" nft 'table inet demo { chain in { type filter hook input priority 0; udp dport { 7000, 7001, 40000 } drop; }; }'
+done
+senders=()
+udp() { # ID send_up|send_down ARGUMENT...
+	local id=$1
+	shift
+	spawn "$@" --size 1000 --count 4500 --rate 900 >"$DIR/sent_$id"
+	senders+=("$SPAWNED")
+}
+udp kill4u send_up $BEN4 $WEB4 --dport 7000
+udp kill4d send_down $WEB4 $BEN4 --sport 7000 --dport 40000
+udp kill6u send_up $BEN6 $WEB6 --dport 7000
+udp kill6d send_down $WEB6 $BEN6 --sport 7000 --dport 40000
+udp killdrop send_up $BEN4 $WEB4 --dport 7001
+sleep 1.5
+agent_killed
+sleep 1.5
+agent_up
+for pid in "${senders[@]}"; do finish "$pid"; done
+end kill4u ben "UDP across kill -9" "permit: rule meter"
+end kill4d ben "UDP across kill -9" "permit: rule meter"
+end kill6u ben "UDP across kill -9, v6" "permit: rule meter"
+end kill6d ben "UDP across kill -9, v6" "permit: rule meter"
+end killdrop ben "UDP to another port" "no rule: default drop"
+
+table
+ctl status | sed 's/^/  /'
+if [ "$bad" -gt 0 ]; then
+	echo "demo: $bad of the results differ from the policy; the agent's log ends:"
+	grep -v event=grpc- "$LOG" | tail -15 | sed 's/^/  /'
+else
+	echo "demo: ${#rows[@]} flows, all as the policy says, in $((SECONDS - STARTED)) s"
+fi
+if [ -z "${KEEP:-}" ]; then
+	ctl detach >"$DIR/command.out" 2>&1 || {
+		echo "demo: detach failed: $(cat "$DIR/command.out")"
+		bad=$((bad + 1))
+	}
+fi
+[ "$bad" -eq 0 ]
