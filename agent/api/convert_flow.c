@@ -11,7 +11,7 @@
 #include "policy/flow.h"
 
 #define ADDRESS_TEXT 64
-#define FIELD_TEXT   40
+#define FIELD_TEXT   48
 
 /* The wire's bytes as text with a NUL; empty: not given. */
 static int read_address(const char *field, const char *name, const Magma__Lte__IPAddress *wire,
