@@ -407,10 +407,13 @@ struct icmp6hdr {
 #define IPPROTO_HOPOPTS  0
 #define IPPROTO_ICMP     1
 #define IPPROTO_IGMP     2
+#define IPPROTO_IPIP     4
 #define IPPROTO_TCP      6
 #define IPPROTO_UDP      17
+#define IPPROTO_IPV6     41
 #define IPPROTO_ROUTING  43
 #define IPPROTO_FRAGMENT 44
+#define IPPROTO_GRE      47
 #define IPPROTO_AH       51
 #define IPPROTO_ICMPV6   58
 #define IPPROTO_NONE     59

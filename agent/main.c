@@ -39,6 +39,7 @@ struct agent {
 	struct event *pool_timer;
 	struct event *report_timer;
 	struct sl_datapath *datapath;
+	bool adopted; /* an earlier run's state, which a failed start must leave alone */
 	struct sl_qos *qos;
 	struct sl_grace *grace;
 	struct sl_control *control;
@@ -331,21 +332,19 @@ static int add_event(struct agent *agent, int fd, short what, event_callback_fn 
 	return 0;
 }
 
-static int start_qos(struct agent *agent, bool adopted, struct sl_error *err)
+static int start_qos(struct agent *agent, struct sl_error *err)
 {
 	struct timeval now = {0};
 	struct sl_qos_config config;
 	int rc;
 
-	if (agent->config.qos.pool == 0)
-		return 0;
 	qos_config(&agent->config, &config);
 	rc = sl_qos_open(&config, &agent->qos, err);
 	if (rc < 0)
 		return rc;
 	/* the first activations need queues at once, and so do sessions that are adopted; the rest can wait
 	 */
-	for (uint32_t built = 0; adopted || built < POOL_AT_START; built += POOL_CHUNK) {
+	for (uint32_t built = 0; agent->adopted || built < POOL_AT_START; built += POOL_CHUNK) {
 		rc = sl_qos_build(agent->qos, POOL_CHUNK, err);
 		if (rc < 0)
 			return rc;
@@ -358,7 +357,7 @@ static int start_qos(struct agent *agent, bool adopted, struct sl_error *err)
 	return 0;
 }
 
-static int start_control(struct agent *agent, bool adopted, struct sl_error *err)
+static int start_control(struct agent *agent, struct sl_error *err)
 {
 	struct sl_control_config config = {
 		.datapath = agent->datapath,
@@ -373,7 +372,7 @@ static int start_control(struct agent *agent, bool adopted, struct sl_error *err
 	if (rc < 0)
 		return rc;
 	config.grace = agent->grace;
-	return sl_control_new(&config, adopted, &agent->control, err);
+	return sl_control_new(&config, agent->adopted, &agent->control, err);
 }
 
 static int listen_api(struct agent *agent, struct sl_error *err)
@@ -415,7 +414,6 @@ static int register_services(struct agent *agent, struct sl_error *err)
 static int start(struct agent *agent, struct sl_error *err)
 {
 	struct sl_datapath_config datapath;
-	bool adopted = false;
 	int rc;
 
 	agent->base = event_base_new();
@@ -425,11 +423,11 @@ static int start(struct agent *agent, struct sl_error *err)
 	if (rc < 0)
 		return rc;
 	datapath_config(&agent->config, &datapath);
-	rc = sl_datapath_open(&datapath, &agent->datapath, &adopted, err);
+	rc = sl_datapath_open(&datapath, &agent->datapath, &agent->adopted, err);
 	if (rc == 0)
-		rc = start_qos(agent, adopted, err);
+		rc = start_qos(agent, err);
 	if (rc == 0)
-		rc = start_control(agent, adopted, err);
+		rc = start_control(agent, err);
 	if (rc == 0)
 		rc = sl_datapath_attach(agent->datapath, err);
 	if (rc < 0)
@@ -487,6 +485,19 @@ static void stop(struct agent *agent)
 		event_base_free(agent->base);
 }
 
+/* A start that fails has changed nothing: what this one made goes, what was adopted stays. */
+static void undo_start(struct agent *agent)
+{
+	struct sl_error err = {{0}};
+
+	if (agent->adopted || !agent->datapath)
+		return;
+	if (agent->qos && sl_qos_remove(agent->qos, &err) < 0)
+		sl_log(SL_LOG_ERROR, "undo-failed", "reason", "%s", err.text, NULL);
+	if (sl_datapath_detach(agent->datapath, &err) < 0)
+		sl_log(SL_LOG_ERROR, "undo-failed", "reason", "%s", err.text, NULL);
+}
+
 static int run(struct agent *agent)
 {
 	struct sl_error err = {{0}};
@@ -501,6 +512,7 @@ static int run(struct agent *agent)
 		event_base_dispatch(agent->base);
 	} else {
 		sl_log(SL_LOG_ERROR, "start-failed", "reason", "%s", err.text, NULL);
+		undo_start(agent);
 	}
 	stop(agent);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

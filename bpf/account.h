@@ -8,7 +8,7 @@
 
 #include "decide.h"
 #include "maps.h"
-#include "parse.h"
+#include "packet.h"
 
 static __always_inline void account_usage(__u32 slot, const struct sluice_packet *packet,
 					  enum sluice_direction direction, bool dropped)
@@ -54,8 +54,8 @@ static __always_inline void account_pass(enum sluice_pass_kind kind, const struc
 	count->passed.packets += packet->packets;
 }
 
-static __always_inline void account(const struct sluice_decision *decision, const struct sluice_packet *packet,
-				    enum sluice_direction direction)
+static __always_inline void account(const struct sluice_decision *decision,
+				    const struct sluice_packet *packet, enum sluice_direction direction)
 {
 	bool dropped = decision->reason != SLUICE_DROP_NONE;
 

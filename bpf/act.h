@@ -9,7 +9,7 @@
 
 #include "decide.h"
 #include "maps.h"
-#include "parse.h"
+#include "packet.h"
 
 static __always_inline void act_report_drop(struct sluice_frame *frame, const struct sluice_packet *packet,
 					    const struct sluice_decision *decision,

@@ -11,19 +11,19 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "parse.h"
+#include "packet.h"
 #include "sluice/verdict.h"
 
-#define CONTROL_DHCP_SERVER   67 /* RFC 2131 clause 4.1 */
-#define CONTROL_DHCP_CLIENT   68
-#define CONTROL_DHCP6_CLIENT  546 /* RFC 8415 clause 7.2 */
-#define CONTROL_DHCP6_SERVER  547
-#define CONTROL_BFD	      3784 /* RFC 5881 clause 4 */
-#define CONTROL_MLD_QUERY     130
-#define CONTROL_MLD_DONE      132
-#define CONTROL_ND_FIRST      133 /* router solicitation */
-#define CONTROL_ND_LAST	      137 /* redirect */
-#define CONTROL_MLD2_REPORT   143
+#define CONTROL_DHCP_SERVER  67 /* RFC 2131 clause 4.1 */
+#define CONTROL_DHCP_CLIENT  68
+#define CONTROL_DHCP6_CLIENT 546 /* RFC 8415 clause 7.2 */
+#define CONTROL_DHCP6_SERVER 547
+#define CONTROL_BFD	     3784 /* RFC 5881 clause 4 */
+#define CONTROL_MLD_QUERY    130
+#define CONTROL_MLD_DONE     132
+#define CONTROL_ND_FIRST     133 /* router solicitation */
+#define CONTROL_ND_LAST	     137 /* redirect */
+#define CONTROL_MLD2_REPORT  143
 
 /* An ARP packet is 28 bytes; with what Ethernet pads it to, tagged or not. */
 #define CONTROL_ARP_ROOM 64
@@ -47,7 +47,8 @@ static __always_inline bool control_is_link_multicast(const __u32 address[4])
 /* ff02::LAST */
 static __always_inline bool control_is_link_group(const __u32 address[4], __u32 last)
 {
-	return address[0] == bpf_htonl(0xff020000) && !address[1] && !address[2] && address[3] == bpf_htonl(last);
+	return address[0] == bpf_htonl(0xff020000) && !address[1] && !address[2] &&
+	       address[3] == bpf_htonl(last);
 }
 
 /* Routing would not send the packet on: it is for this host, or this host does not route. */
@@ -93,9 +94,8 @@ static __always_inline enum sluice_pass_kind control_link(struct sluice_frame *f
 	return packet->reserved_group ? SLUICE_PASS_LINK_LAYER : SLUICE_PASS_NONE;
 }
 
-static __always_inline enum sluice_pass_kind control_udp4(struct sluice_frame *frame,
-							  const struct sluice_packet *packet,
-							  enum sluice_direction direction)
+static __always_inline enum sluice_pass_kind
+control_udp4(struct sluice_frame *frame, const struct sluice_packet *packet, enum sluice_direction direction)
 {
 	bool broadcast = packet->destination[0] == 0xffffffff;
 
@@ -126,9 +126,8 @@ static __always_inline enum sluice_pass_kind control_udp6(const struct sluice_pa
 	return SLUICE_PASS_NONE;
 }
 
-static __always_inline enum sluice_pass_kind control_udp(struct sluice_frame *frame,
-							 const struct sluice_packet *packet,
-							 enum sluice_direction direction)
+static __always_inline enum sluice_pass_kind
+control_udp(struct sluice_frame *frame, const struct sluice_packet *packet, enum sluice_direction direction)
 {
 	if (packet->destination_port == CONTROL_BFD) {
 		/* with 255 it has crossed no router yet; it must not cross this one either */
@@ -140,17 +139,17 @@ static __always_inline enum sluice_pass_kind control_udp(struct sluice_frame *fr
 	return packet->family == 4 ? control_udp4(frame, packet, direction) : control_udp6(packet, direction);
 }
 
-static __always_inline enum sluice_pass_kind control_icmp6(struct sluice_frame *frame,
-							   const struct sluice_packet *packet,
-							   enum sluice_direction direction)
+static __always_inline enum sluice_pass_kind
+control_icmp6(struct sluice_frame *frame, const struct sluice_packet *packet, enum sluice_direction direction)
 {
 	if (packet->icmp_type >= CONTROL_ND_FIRST && packet->icmp_type <= CONTROL_ND_LAST) {
 		if (packet->hop_limit != 255)
 			return SLUICE_PASS_NONE;
-		/* reachability probes go to global addresses too; routers forward neither of the first three */
+		/* reachability probes go to global addresses too; routers forward neither of the first three
+		 */
 		if (direction == SLUICE_DOWNLINK || control_is_link_local(packet->source) ||
-		    control_is_link_local(packet->destination) || control_is_link_multicast(packet->destination) ||
-		    control_stays_here(frame, packet))
+		    control_is_link_local(packet->destination) ||
+		    control_is_link_multicast(packet->destination) || control_stays_here(frame, packet))
 			return SLUICE_PASS_ND;
 		return SLUICE_PASS_NONE;
 	}
@@ -163,9 +162,8 @@ static __always_inline enum sluice_pass_kind control_icmp6(struct sluice_frame *
 	return SLUICE_PASS_NONE;
 }
 
-static __always_inline enum sluice_pass_kind control_ospf(struct sluice_frame *frame,
-							  const struct sluice_packet *packet,
-							  enum sluice_direction direction)
+static __always_inline enum sluice_pass_kind
+control_ospf(struct sluice_frame *frame, const struct sluice_packet *packet, enum sluice_direction direction)
 {
 	bool group;
 
@@ -191,7 +189,7 @@ static __always_inline enum sluice_pass_kind control_classify(struct sluice_fram
 {
 	if (!packet->family)
 		return control_link(frame, packet);
-	if (packet->protocol == IPPROTO_TCP || packet->fragment != PARSE_WHOLE)
+	if (packet->protocol == IPPROTO_TCP || packet->fragment != PACKET_WHOLE)
 		return SLUICE_PASS_NONE;
 
 	switch (packet->protocol) {

@@ -31,8 +31,8 @@ static __always_inline void decide_unknown(struct sluice_decision *decision, enu
 
 /* `parsed` is what parse_ethernet or parse_network said of the packet. */
 static __always_inline void decide(struct sluice_frame *frame, const struct sluice_packet *packet,
-				   enum parse_result parsed, enum sluice_direction direction, bool unknown_drop,
-				   struct sluice_decision *decision)
+				   enum parse_result parsed, enum sluice_direction direction,
+				   bool unknown_drop, struct sluice_decision *decision)
 {
 	const struct sluice_endpoint *endpoint;
 	const struct sluice_policy *policy;
@@ -68,10 +68,16 @@ static __always_inline void decide(struct sluice_frame *frame, const struct slui
 		return;
 	}
 
-	if (!match_find(&search, packet, policy, direction)) {
+	switch (match_find(&search, packet, policy, direction)) {
+	case MATCH_NONE:
 		decision->reason = SLUICE_DROP_NO_RULE;
 		decision->usage = policy->default_usage;
 		return;
+	case MATCH_DEFECT:
+		decision->reason = SLUICE_DROP_POLICY_MISSING;
+		return;
+	case MATCH_RULE:
+		break;
 	}
 	decision->usage = search.binding.usage;
 	if (search.action != SLUICE_PERMIT)

@@ -29,13 +29,13 @@ struct {
 	__type(value, struct sluice_endpoint);
 } endpoints6 __weak SEC(".maps");
 
-#define SLUICE_ARRAY(name, value_type)                                                             \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
-		__uint(max_entries, 1);                                                            \
-		__type(key, __u32);                                                                \
-		__type(value, value_type);                                                         \
+#define SLUICE_ARRAY(name, value_type)             \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, 1);            \
+		__type(key, __u32);                \
+		__type(value, value_type);         \
 	} name __weak SEC(".maps")
 
 /* What a packet of one endpoint needs; immutable while published. */
@@ -59,7 +59,7 @@ SLUICE_ARRAY(usage_owners, struct sluice_usage_owner);
 /* Dropped packets by reason and direction. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SLUICE_DROP_REASON_COUNT * SLUICE_DIRECTIONS);
+	__uint(max_entries, SLUICE_DROP_REASON_COUNT *SLUICE_DIRECTIONS);
 	__type(key, __u32);
 	__type(value, struct sluice_drop_count);
 } drops __weak SEC(".maps");
@@ -67,7 +67,7 @@ struct {
 /* Packets that passed without a rule, by kind and direction. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SLUICE_PASS_KIND_COUNT * SLUICE_DIRECTIONS);
+	__uint(max_entries, SLUICE_PASS_KIND_COUNT *SLUICE_DIRECTIONS);
 	__type(key, __u32);
 	__type(value, struct sluice_pass_count);
 } passes __weak SEC(".maps");

@@ -9,7 +9,13 @@
 #define SLUICE_BPF_MATCH_H
 
 #include "maps.h"
-#include "parse.h"
+#include "packet.h"
+
+enum match_result {
+	MATCH_NONE,
+	MATCH_RULE,
+	MATCH_DEFECT, /* the list or a binding lies outside its map: nothing may pass by what comes after */
+};
 
 /* One search: what is looked for, where, and what was found. */
 struct match_search {
@@ -18,10 +24,10 @@ struct match_search {
 	__u16 local_port;
 	__u8 protocol;
 	__u8 has_ports; /* false: a later fragment */
-	__u8 found;
-	__u8 action; /* enum sluice_action */
-	__u32 block; /* first block of the list */
-	__u32 count; /* entries */
+	__u8 result;	/* enum match_result */
+	__u8 action;	/* enum sluice_action */
+	__u32 block;	/* first block of the list */
+	__u32 count;	/* entries */
 	const struct sluice_policy *policy;
 	struct sluice_binding binding; /* of the rule found */
 };
@@ -37,43 +43,49 @@ static __always_inline const struct sluice_binding *match_binding(const struct s
 	return bpf_map_lookup_elem(&bindings, &slot);
 }
 
-/* Takes the rule unless its time is over. */
+/* Takes the rule unless its time is over; true: the search ends. */
 static __always_inline bool match_take(struct match_search *search, __u32 ordinal, __u8 action)
 {
 	const struct sluice_binding *binding = match_binding(search->policy, ordinal);
 
-	if (!binding)
-		return false;
+	if (!binding) {
+		search->result = MATCH_DEFECT;
+		return true;
+	}
 	if (binding->deadline_ns && bpf_ktime_get_ns() >= binding->deadline_ns)
 		return false;
 	search->binding = *binding;
 	search->action = action;
-	search->found = true;
+	search->result = MATCH_RULE;
 	return true;
 }
 
 /* The part of an entry that has the same meaning in both families. */
-#define match_transport(search, entry)                                                                     \
-	(((entry)->flags & SLUICE_MATCH_VALID) &&                                                          \
-	 (!((entry)->flags & SLUICE_MATCH_PROTOCOL) || (entry)->protocol == (search)->protocol) &&         \
-	 (!((entry)->flags & SLUICE_MATCH_PORTS) ||                                                        \
-	  ((search)->has_ports && (search)->remote_port >= (entry)->remote_port_low &&                     \
-	   (search)->remote_port <= (entry)->remote_port_high &&                                           \
-	   (search)->local_port >= (entry)->local_port_low && (search)->local_port <= (entry)->local_port_high)))
+#define match_transport(search, entry)                                                             \
+	(((entry)->flags & SLUICE_MATCH_VALID) &&                                                  \
+	 (!((entry)->flags & SLUICE_MATCH_PROTOCOL) || (entry)->protocol == (search)->protocol) && \
+	 (!((entry)->flags & SLUICE_MATCH_PORTS) ||                                                \
+	  ((search)->has_ports && (search)->remote_port >= (entry)->remote_port_low &&             \
+	   (search)->remote_port <= (entry)->remote_port_high &&                                   \
+	   (search)->local_port >= (entry)->local_port_low &&                                      \
+	   (search)->local_port <= (entry)->local_port_high)))
 
 static __always_inline bool match_block4(struct match_search *search, __u32 block, __u32 entries)
 {
 	const struct sluice_match4_block *list;
 
 	list = bpf_map_lookup_elem(&matches4, &block);
-	if (!list)
-		return false;
+	if (!list) {
+		search->result = MATCH_DEFECT;
+		return true;
+	}
 	for (__u32 i = 0; i < SLUICE_MATCH_BLOCK; i++) {
 		const struct sluice_match4 *entry = &list->match[i];
 
 		if (i >= entries)
 			break;
-		if (((search->remote[0] & entry->mask_be) ^ entry->remote_be) || !match_transport(search, entry))
+		if (((search->remote[0] & entry->mask_be) ^ entry->remote_be) ||
+		    !match_transport(search, entry))
 			continue;
 		if (match_take(search, entry->ordinal, entry->action))
 			return true;
@@ -87,8 +99,10 @@ static __always_inline bool match_block6(struct match_search *search, __u32 bloc
 	const __u64 *remote = (const __u64 *)search->remote;
 
 	list = bpf_map_lookup_elem(&matches6, &block);
-	if (!list)
-		return false;
+	if (!list) {
+		search->result = MATCH_DEFECT;
+		return true;
+	}
 	for (__u32 i = 0; i < SLUICE_MATCH_BLOCK; i++) {
 		const struct sluice_match6 *entry = &list->match[i];
 
@@ -120,41 +134,40 @@ static long match_further6(__u32 index, void *context)
 	return match_block6(search, search->block + index + 1, search->count - done);
 }
 
-/* Whether a rule decides; which one is in search->binding and search->action. */
-static __always_inline bool match_find(struct match_search *search, const struct sluice_packet *packet,
-				       const struct sluice_policy *policy, enum sluice_direction direction)
+/* MATCH_RULE: which one is in search->binding and search->action. */
+static __always_inline enum match_result match_find(struct match_search *search,
+						    const struct sluice_packet *packet,
+						    const struct sluice_policy *policy,
+						    enum sluice_direction direction)
 {
 	bool uplink = direction == SLUICE_UPLINK;
 	__u32 further;
 
-	__builtin_memcpy(search->remote, uplink ? packet->destination : packet->source, sizeof(search->remote));
+	__builtin_memcpy(search->remote, uplink ? packet->destination : packet->source,
+			 sizeof(search->remote));
 	search->remote_port = uplink ? packet->destination_port : packet->source_port;
 	search->local_port = uplink ? packet->source_port : packet->destination_port;
 	search->protocol = packet->protocol;
-	search->has_ports = packet->fragment != PARSE_LATER_FRAGMENT;
-	search->found = false;
+	search->has_ports = packet->fragment != PACKET_LATER_FRAGMENT;
+	search->result = MATCH_NONE;
 	search->block = uplink ? policy->uplink_block : policy->downlink_block;
 	search->count = uplink ? policy->uplink_count : policy->downlink_count;
 	search->policy = policy;
 
 	if (!search->count)
-		return false;
+		return MATCH_NONE;
 	if (search->count > SLUICE_MATCHES_PER_DIRECTION)
 		search->count = SLUICE_MATCHES_PER_DIRECTION;
 	further = (search->count - 1) / SLUICE_MATCH_BLOCK;
 
 	if (packet->family == 4) {
-		if (match_block4(search, search->block, search->count))
-			return true;
-		if (further)
+		if (!match_block4(search, search->block, search->count) && further)
 			bpf_loop(further, match_further4, search, 0);
 	} else {
-		if (match_block6(search, search->block, search->count))
-			return true;
-		if (further)
+		if (!match_block6(search, search->block, search->count) && further)
 			bpf_loop(further, match_further6, search, 0);
 	}
-	return search->found;
+	return search->result;
 }
 
 #endif

@@ -12,8 +12,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "packet.h"
+#include "segments.h"
+
 /* More VLAN tags in the frame, or more IPv6 extension headers, than anybody sends. */
-#define PARSE_VLAN_TAGS	       2
+#define PARSE_VLAN_TAGS		2
 #define PARSE_EXTENSION_HEADERS 8
 
 /* What the IPv6 stack puts before the TCP header of a packet over 64 KiB, and takes out
@@ -26,47 +29,16 @@ enum parse_result {
 	PARSE_MALFORMED,
 };
 
-enum parse_fragment {
-	PARSE_WHOLE,
-	PARSE_FIRST_FRAGMENT,
-	PARSE_LATER_FRAGMENT, /* no transport header in it */
-};
-
-struct sluice_packet {
-	__u32 source[4]; /* network order; IPv4 in the first word */
-	__u32 destination[4];
-	__u32 bytes;	 /* on the wire, all segments; what follows the link header where it is not IP */
-	__u32 packets;	 /* on the wire */
-	__u32 network;	 /* offset of what follows the link header */
-	__u32 transport; /* offset of what follows the IP headers */
-	__u16 ethertype; /* host order */
-	__u16 source_port; /* host order, 0 where there are none */
-	__u16 destination_port;
-	__u16 transport_header; /* its length; 0 where it is not known */
-	__u8 family;		/* 4, 6, or 0 = not IP */
-	__u8 protocol;
-	__u8 hop_limit;
-	__u8 fragment; /* enum parse_fragment */
-	__u8 icmp_type;
-	__u8 jumbo;	   /* bytes between the IP headers that never reach the wire */
-	__u8 reserved_group; /* to 01:80:c2:00:00:0X, which no bridge forwards (IEEE 802.1D clause 7.12.6) */
-};
-
-static __always_inline __u32 parse_less(__u32 a, __u32 b)
-{
-	return a > b ? a - b : 0;
-}
-
 /* TCP, UDP, SCTP ports and the ICMP type; `end` is the end of the IP packet in the frame. */
-static __always_inline enum parse_result parse_transport(struct sluice_frame *frame, struct sluice_packet *packet,
-							 __u32 end)
+static __always_inline enum parse_result parse_transport(struct sluice_frame *frame,
+							 struct sluice_packet *packet, __u32 end)
 {
 	__u32 offset = packet->transport;
-	__u32 room = parse_less(end, offset);
+	__u32 room = packet_less(end, offset);
 	__be16 field[4]; /* source port, destination port, UDP length, UDP checksum */
 	__u32 needed;
 
-	if (packet->fragment == PARSE_LATER_FRAGMENT)
+	if (packet->fragment == PACKET_LATER_FRAGMENT)
 		return PARSE_IP;
 
 	switch (packet->protocol) {
@@ -87,7 +59,7 @@ static __always_inline enum parse_result parse_transport(struct sluice_frame *fr
 		return PARSE_IP;
 	}
 	/* fragments come in units of eight bytes: enough for ports (RFC 1858) */
-	if (packet->fragment == PARSE_FIRST_FRAGMENT && needed > sizeof(field))
+	if (packet->fragment == PACKET_FIRST_FRAGMENT && needed > sizeof(field))
 		needed = sizeof(field);
 	if (room < needed)
 		return PARSE_MALFORMED;
@@ -102,7 +74,7 @@ static __always_inline enum parse_result parse_transport(struct sluice_frame *fr
 	packet->source_port = bpf_ntohs(field[0]);
 	packet->destination_port = bpf_ntohs(field[1]);
 	packet->transport_header = needed;
-	if (packet->fragment != PARSE_WHOLE)
+	if (packet->fragment != PACKET_WHOLE)
 		return PARSE_IP;
 
 	if (packet->protocol == IPPROTO_TCP) {
@@ -141,9 +113,9 @@ static __always_inline enum parse_result parse_ip4(struct sluice_frame *frame, s
 
 	fragment = bpf_ntohs(ip.frag_off);
 	if (fragment & 0x1fff)
-		packet->fragment = PARSE_LATER_FRAGMENT;
+		packet->fragment = PACKET_LATER_FRAGMENT;
 	else if (fragment & 0x2000)
-		packet->fragment = PARSE_FIRST_FRAGMENT;
+		packet->fragment = PACKET_FIRST_FRAGMENT;
 
 	packet->family = 4;
 	packet->source[0] = ip.saddr;
@@ -185,16 +157,16 @@ static __noinline int parse_extensions(struct sluice_frame *frame, struct sluice
 			offset += sizeof(struct frag_hdr);
 			/* neither offset nor "more": an atomic fragment is a whole packet (RFC 6946) */
 			if (fragment & 0xfff8)
-				packet->fragment = PARSE_LATER_FRAGMENT;
+				packet->fragment = PACKET_LATER_FRAGMENT;
 			else if (fragment & 1)
-				packet->fragment = PARSE_FIRST_FRAGMENT;
+				packet->fragment = PACKET_FIRST_FRAGMENT;
 		} else if (next == IPPROTO_AH) {
 			offset += (length + 2) * 4;
 		} else {
 			offset += (length + 1) * 8;
 		}
 		next = *(__u8 *)head;
-		if (packet->fragment == PARSE_LATER_FRAGMENT) {
+		if (packet->fragment == PACKET_LATER_FRAGMENT) {
 			packet->transport = offset;
 			packet->protocol = next;
 			return PARSE_IP;
@@ -239,23 +211,14 @@ static __always_inline enum parse_result parse_ip6(struct sluice_frame *frame, s
 	return parse_transport(frame, packet, end);
 }
 
-/* From segments in one frame to packets on the wire, each with headers of its own. */
-static __always_inline void parse_segments(struct sluice_frame *frame, struct sluice_packet *packet)
-{
-	__u32 headers = packet->transport + packet->transport_header - packet->network - packet->jumbo;
-
-	packet->bytes -= packet->jumbo;
-	packet->packets = frame_segments(frame, parse_less(packet->bytes, headers));
-	packet->bytes += (packet->packets - 1) * headers;
-}
-
 /* The network layer, of the type that the link header names. */
-static __always_inline enum parse_result parse_network(struct sluice_frame *frame, struct sluice_packet *packet)
+static __always_inline enum parse_result parse_network(struct sluice_frame *frame,
+						       struct sluice_packet *packet)
 {
 	enum parse_result result;
 
 	packet->packets = 1;
-	packet->bytes = parse_less(frame_length(frame), packet->network);
+	packet->bytes = packet_less(frame_length(frame), packet->network);
 	if (packet->ethertype == ETH_P_IP)
 		result = parse_ip4(frame, packet);
 	else if (packet->ethertype == ETH_P_IPV6)
@@ -264,12 +227,13 @@ static __always_inline enum parse_result parse_network(struct sluice_frame *fram
 		return PARSE_NOT_IP;
 
 	if (result == PARSE_IP && frame_is_gso(frame))
-		parse_segments(frame, packet);
+		segments_count(frame, packet);
 	return result;
 }
 
 /* Frames with an Ethernet header; tags that the device took out already are no longer in it. */
-static __always_inline enum parse_result parse_ethernet(struct sluice_frame *frame, struct sluice_packet *packet)
+static __always_inline enum parse_result parse_ethernet(struct sluice_frame *frame,
+							struct sluice_packet *packet)
 {
 	struct ethhdr ethernet;
 
@@ -300,7 +264,8 @@ static __always_inline enum parse_result parse_ethernet(struct sluice_frame *fra
  * and what comes after once too, instead of once for every way through it.
  * Weak, because the objects that are linked into one each bring it.
  */
-__weak int parse_frame(struct sluice_frame *frame, struct sluice_packet *packet, bool ethernet, __u16 ethertype)
+__weak int parse_frame(struct sluice_frame *frame, struct sluice_packet *packet, bool ethernet,
+		       __u16 ethertype)
 {
 	if (!packet)
 		return PARSE_MALFORMED;

@@ -7,7 +7,7 @@
 #define SLUICE_BPF_SESSION_H
 
 #include "maps.h"
-#include "parse.h"
+#include "packet.h"
 
 /* NULL: no session has this address. */
 static __always_inline const struct sluice_endpoint *session_find(const struct sluice_packet *packet,

@@ -42,12 +42,18 @@ $(BUILD)/tools/%: selftests/tools/%.c
 	$(call say,CC,$@)
 	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $<
 
+# the server that foreign gRPC clients are tried on; sanitized, since it meets their bytes
+$(BUILD)/net/grpc_echo: selftests/net/grpc_echo.c $(ASAN)/libsluice.a $(ASAN)/obj/selftests/lib/echo_service.o
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ASAN_CFLAGS) -o $@ $^ $(LIBS)
+
 UNIT_BINS := $(UNIT_C:selftests/unit/%.c=$(BUILD)/unit/%)
 PROG_BINS := $(PROG_C:selftests/prog/%.c=$(BUILD)/prog/%)
 TOOL_BINS := $(TOOL_C:selftests/tools/%.c=$(BUILD)/tools/%)
 
 .PHONY: tests-build
-tests-build: all $(UNIT_BINS) $(PROG_BINS) $(TOOL_BINS)
+tests-build: all $(UNIT_BINS) $(PROG_BINS) $(TOOL_BINS) $(BUILD)/net/grpc_echo
 
 .PHONY: test
 test: deps
@@ -55,3 +61,4 @@ test: deps
 	@selftests/run.sh
 
 -include selftests/bench/bench.mk
+include selftests/fuzz/fuzz.mk

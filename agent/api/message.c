@@ -8,6 +8,7 @@
 
 #include "api/grpc.h"
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 #define MAX_DEPTH 16
 
@@ -35,29 +36,12 @@ static bool read_varint(struct reader *reader, uint64_t *out)
 	return false;
 }
 
-/* UTF-8 as RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF, and no NUL. */
 static bool is_text(const uint8_t *text, size_t length)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-
 	for (size_t i = 0; i < length;) {
-		uint8_t lead = text[i];
-		size_t size = lead < 0x80	? 1
-			      : lead >> 5 == 6	? 2
-			      : lead >> 4 == 14 ? 3
-			      : lead >> 3 == 30 ? 4
-						: 0;
-		uint32_t point;
+		size_t size = sl_utf8_size((const char *)text + i, length - i);
 
-		if (lead == 0 || size == 0 || size > length - i)
-			return false;
-		point = size == 1 ? lead : lead & (0x7fu >> size);
-		for (size_t k = 1; k < size; k++) {
-			if ((text[i + k] & 0xc0) != 0x80)
-				return false;
-			point = point << 6 | (text[i + k] & 0x3fu);
-		}
-		if (point < least[size] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+		if (size == 0 || text[i] == 0)
 			return false;
 		i += size;
 	}

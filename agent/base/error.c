@@ -5,12 +5,24 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Values come from peers: a line break in one must not become two lines. */
+#include "base/utf8.h"
+
+/*
+ * Values come from peers: a line break in one must not become two lines, and
+ * the text goes into protobuf strings, which must be UTF-8 even where a value
+ * was not or was cut within a character.
+ */
 static void keep_one_line(struct sl_error *err)
 {
-	for (char *c = err->text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	size_t length = strlen(err->text);
+
+	for (size_t i = 0; i < length;) {
+		size_t size = sl_utf8_size(err->text + i, length - i);
+
+		if (size == 0 || (unsigned char)err->text[i] < ' ' || err->text[i] == 0x7f)
+			err->text[i] = '?';
+		i += size ? size : 1;
+	}
 }
 
 int sl_error(struct sl_error *err, int code, const char *format, ...)

@@ -11,13 +11,14 @@
 #define SL_ERROR_SIZE 512
 
 struct sl_error {
-	char text[SL_ERROR_SIZE]; /* one line; control bytes become '?'; cut at the bound */
+	char text[SL_ERROR_SIZE]; /* one line of UTF-8; other bytes become '?'; cut at the bound */
 };
 
 /* Writes the text and returns -code, so that `return sl_error(err, EINVAL, ...)` reads well. */
 int sl_error(struct sl_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "prefix: " before a text that is already there and returns code unchanged. */
-int sl_error_prefix(struct sl_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int sl_error_prefix(struct sl_error *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

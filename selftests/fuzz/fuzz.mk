@@ -10,15 +10,19 @@ FUZZ_LIB_O   := $(patsubst %,$(BUILD)/fuzz/obj/selftests/lib/%.o,echo_service h2
 
 $(BUILD)/fuzz/obj/gen/%.o: $(GEN)/%.c | $(PROTO_H)
 	@mkdir -p $(@D)
-	$(CLANG) $(GEN_CFLAGS) $(FUZZ_SAN) -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CLANG) $(GEN_CFLAGS) $(FUZZ_SAN) -c $< -o $@
 $(BUILD)/fuzz/obj/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
-	$(CLANG) $(SL_CFLAGS) $(FUZZ_SAN) -Iselftests/lib -c $< -o $@
+	$(call say,CC,$@)
+	$(Q)$(CLANG) $(SL_CFLAGS) $(FUZZ_SAN) -Iselftests/lib -c $< -o $@
 $(BUILD)/fuzz/libsluice.a: $(AGENT_C:%.c=$(BUILD)/fuzz/obj/%.o) $(PROTO_C:$(GEN)/%.c=$(BUILD)/fuzz/obj/gen/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/selftests/fuzz/%.o $(FUZZ_LIB_O) $(BUILD)/fuzz/libsluice.a
-	$(CLANG) $(CFLAGS) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CLANG) $(CFLAGS) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LIBS)
 
 .PHONY: fuzz
 fuzz: $(FUZZ_BINS)

@@ -259,17 +259,18 @@ static uint16_t port_high(const uint16_t range[2])
 }
 
 /* The parts of an entry that are alike in both families. */
-#define FILL(entry, rule, number)                                                                                  \
-	do {                                                                                                       \
-		(entry)->remote_port_low = (rule)->remote_port[0];                                                 \
-		(entry)->remote_port_high = port_high((rule)->remote_port);                                        \
-		(entry)->local_port_low = (rule)->local_port[0];                                                   \
-		(entry)->local_port_high = port_high((rule)->local_port);                                          \
-		(entry)->ordinal = (uint16_t)(number);                                                             \
-		(entry)->protocol = (rule)->protocol;                                                              \
-		(entry)->action = (uint8_t)(rule)->action;                                                         \
-		(entry)->flags = (uint8_t)(SLUICE_MATCH_VALID | ((rule)->protocol ? SLUICE_MATCH_PROTOCOL : 0) |   \
-					   (ports_given(rule) ? SLUICE_MATCH_PORTS : 0));                          \
+#define FILL(entry, rule, number)                                                                       \
+	do {                                                                                            \
+		(entry)->remote_port_low = (rule)->remote_port[0];                                      \
+		(entry)->remote_port_high = port_high((rule)->remote_port);                             \
+		(entry)->local_port_low = (rule)->local_port[0];                                        \
+		(entry)->local_port_high = port_high((rule)->local_port);                               \
+		(entry)->ordinal = (uint16_t)(number);                                                  \
+		(entry)->protocol = (rule)->protocol;                                                   \
+		(entry)->action = (uint8_t)(rule)->action;                                              \
+		(entry)->flags =                                                                        \
+			(uint8_t)(SLUICE_MATCH_VALID | ((rule)->protocol ? SLUICE_MATCH_PROTOCOL : 0) | \
+				  (ports_given(rule) ? SLUICE_MATCH_PORTS : 0));                        \
 	} while (0)
 
 static uint32_t fill_list(struct bpfrun *run, int family, enum sluice_direction direction,
@@ -371,7 +372,8 @@ struct bpfrun_session bpfrun_session(struct bpfrun *run, const char *address, co
 			run->bindings[run->overflow++] = binding;
 	}
 	policy->uplink_block = fill_list(run, family, SLUICE_UPLINK, rules, count, &policy->uplink_count);
-	policy->downlink_block = fill_list(run, family, SLUICE_DOWNLINK, rules, count, &policy->downlink_count);
+	policy->downlink_block =
+		fill_list(run, family, SLUICE_DOWNLINK, rules, count, &policy->downlink_count);
 
 	publish(run, address, session.policy, session.session);
 	return session;
@@ -397,8 +399,8 @@ static const struct bpf_program *program_of(const struct bpfrun *run, enum bpfru
 	return NULL;
 }
 
-struct bpfrun_result bpfrun_packet(struct bpfrun *run, enum bpfrun_program program, const struct packet *packet,
-				   const struct bpfrun_context *context)
+struct bpfrun_result bpfrun_packet(struct bpfrun *run, enum bpfrun_program program,
+				   const struct packet *packet, const struct bpfrun_context *context)
 {
 	struct __sk_buff in = {
 		.mark = context->mark,
@@ -408,7 +410,8 @@ struct bpfrun_result bpfrun_packet(struct bpfrun *run, enum bpfrun_program progr
 		.ingress_ifindex = context->received_on,
 	};
 	struct __sk_buff out = {0};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet->data, .data_size_in = (uint32_t)packet->length,
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet->data,
+		    .data_size_in = (uint32_t)packet->length,
 		    .repeat = context->repeat ? (int)context->repeat : 1);
 	int err;
 

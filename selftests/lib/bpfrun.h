@@ -50,14 +50,14 @@ struct packet_spec {
 	size_t payload; /* bytes after the transport header */
 	size_t padding; /* bytes after the end of the IP packet */
 
-	bool no_ethernet; /* begins with the IP header */
-	const char *mac;  /* destination "01:80:c2:00:00:00"; NULL: a unicast one */
+	bool no_ethernet;   /* begins with the IP header */
+	const char *mac;    /* destination "01:80:c2:00:00:00"; NULL: a unicast one */
 	uint16_t ethertype; /* instead of the one that fits */
 	uint16_t tag[3];    /* TPIDs of VLAN tags, outermost first; 0 ends */
 
-	size_t ip_options;     /* IPv4, bytes, a multiple of four */
-	uint8_t extension[12]; /* IPv6 header types, in order; hop-by-hop is 0xff here, 0 ends */
-	size_t tcp_options;    /* bytes, a multiple of four */
+	size_t ip_options;	  /* IPv4, bytes, a multiple of four */
+	uint8_t extension[12];	  /* IPv6 header types, in order; hop-by-hop is 0xff here, 0 ends */
+	size_t tcp_options;	  /* bytes, a multiple of four */
 	uint16_t fragment_offset; /* bytes, a multiple of eight; non-zero: no transport header */
 	bool more_fragments;
 };
@@ -81,8 +81,8 @@ struct sluice_settings *bpfrun_settings(struct bpfrun *run);
 struct bpfrun_rule {
 	enum sluice_direction direction;
 	enum sluice_action action;
-	const char *remote; /* prefix as text; NULL: any */
-	uint8_t protocol;   /* 0: any */
+	const char *remote;	 /* prefix as text; NULL: any */
+	uint8_t protocol;	 /* 0: any */
 	uint16_t remote_port[2]; /* low, high; 0, 0: any */
 	uint16_t local_port[2];
 	uint16_t uplink_class;
@@ -137,8 +137,8 @@ struct bpfrun_result {
 	uint32_t nanoseconds; /* a run, when repeated */
 };
 
-struct bpfrun_result bpfrun_packet(struct bpfrun *run, enum bpfrun_program program, const struct packet *packet,
-				   const struct bpfrun_context *context);
+struct bpfrun_result bpfrun_packet(struct bpfrun *run, enum bpfrun_program program,
+				   const struct packet *packet, const struct bpfrun_context *context);
 
 /* Builds the packet and runs it with the ordinary context; the verdict. */
 int bpfrun_send(struct bpfrun *run, enum bpfrun_program program, const struct packet_spec *spec);

@@ -494,7 +494,7 @@ foreign_filter() {
 foreign_object() {
 	cat >"$DIR/$2.c" <<-END
 		__attribute__((section("$1"), used)) int $2(void *context) { return $3; }
-		char license[] __attribute__((section("license"), used)) = "GPL";
+		char terms[] __attribute__((section("license"), used)) = "GPL";
 	END
 	clang -O2 -target bpf -c "$DIR/$2.c" -o "$DIR/$2.o" || skip "no clang for the BPF target"
 }

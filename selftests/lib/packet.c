@@ -40,8 +40,8 @@ static void build_ethernet(struct packet *packet, const struct packet_spec *spec
 	static const uint8_t source[6] = {0x02, 0, 0, 0, 0, 1};
 	unsigned int mac[6] = {0x02, 0, 0, 0, 0, 2};
 
-	if (spec->mac && sscanf(spec->mac, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
-				&mac[5]) != 6)
+	if (spec->mac &&
+	    sscanf(spec->mac, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) != 6)
 		fail_msg("MAC address '%s'", spec->mac);
 	for (int i = 0; i < 6; i++)
 		*(uint8_t *)append(packet, 1) = (uint8_t)mac[i];
@@ -94,7 +94,8 @@ static void build_ip4(struct packet *packet, const struct packet_spec *spec)
 		.ihl = (header / 4) & 0xf,
 		.ttl = spec->hop_limit ? spec->hop_limit : 64,
 		.protocol = spec->protocol,
-		.frag_off = htons((uint16_t)(spec->fragment_offset / 8 | (spec->more_fragments ? 0x2000 : 0))),
+		.frag_off =
+			htons((uint16_t)(spec->fragment_offset / 8 | (spec->more_fragments ? 0x2000 : 0))),
 	};
 
 	if (inet_pton(AF_INET, spec->source, &ip.saddr) != 1 ||

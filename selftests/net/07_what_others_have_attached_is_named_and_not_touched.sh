@@ -32,7 +32,8 @@ in_gw ip link set dev acc0 xdpdrv obj "$DIR/foreign_program.o" sec xdp 2>"$DIR/e
 write_config mode=xdp
 before=$(links)
 refused "a foreign XDP program" 'acc0'
-expect_text "a foreign XDP program by name or id" "foreign_program|$(grep -oE 'xdp/id:[0-9]+' <<<"$before" | grep -oE '[0-9]+$' | head -1)" "$(cat "$DIR/out")"
+id=$(in_gw ip -d -j link show acc0 | jq '.[0].xdp.prog.id')
+expect_text "a foreign XDP program by name or id" "foreign_program|\b$id\b" "$(cat "$DIR/out")"
 expect "the devices with it" "$before" "$(links)"
 in_gw ip link set dev acc0 xdpdrv off
 

@@ -1,72 +1,64 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The agent sits on the physical devices; subscribers come in one VLAN tag, or
-# in two. Rules, drops and counts are the same as without.
+# The gateway is a bridge here, so frames keep their VLAN tags: none, one
+# (802.1Q), or two (802.1ad outside). Rules, drops and counts are the same.
 . "$(dirname "$0")/../lib/net.sh"
 
 net_up
 silence
-# acc0.100 carries UEs 1 and 2, acc0.200.300 (802.1ad outside) carries UE 3
-for n in 1 2 3; do
-	ip -n "$SUB" address del "$(ue4 $n)/16" dev sub0
-	ip -n "$SUB" address del "$(ue6 $n)/64" dev sub0
+in_gw sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null || true
+ip -n "$GW" link add br0 type bridge || skip "no bridge in this kernel"
+for device in acc0 core0; do
+	ip -n "$GW" address flush dev $device
+	ip -n "$GW" link set $device master br0
 done
-vlan() { # namespace, parent, name, id, protocol
-	ip -n "$1" link add link "$2" name "$3" type vlan protocol "$5" id "$4" || skip "no VLAN devices in this kernel"
-	ip -n "$1" link set "$3" up
-}
-vlan "$SUB" sub0 one 100 802.1q
-vlan "$GW" acc0 one 100 802.1q
-vlan "$SUB" sub0 outer 200 802.1ad
-vlan "$GW" acc0 outer 200 802.1ad
-vlan "$SUB" outer two 300 802.1q
-vlan "$GW" outer two 300 802.1q
-place() { # UE device
-	local address
-	ip -n "$SUB" address add "$(ue4 "$1")/32" dev "$2"
-	ip -n "$SUB" address add "$(ue6 "$1")/128" dev "$2" nodad
-	for address in "$(ue4 "$1")/32" "$(ue6 "$1")/128"; do
-		ip -n "$GW" route add "$address" dev "$2"
-		ip -n "$GW" neigh replace "${address%/*}" lladdr 02:00:00:00:01:01 dev "$2" nud permanent
-	done
-}
-place 1 one
-place 3 two
+ip -n "$GW" link set br0 up
 agent_start
-for n in 1 3; do
-	for family in 4 6; do
-		session "$(imsi $n)" "$("ue$family" $n)"
-		rule meter 10
-		flow uplink permit udp any 5001
-		flow downlink permit udp any any 5001
-	done
+for family in 4 6; do
+	session "$(imsi 1)" "$("ue$family" 1)"
+	rule meter 10
+	flow uplink permit udp any 5001
+	flow downlink permit udp any any 5001
 done
 activate
 
-tags_of() {
-	if [ "$1" = 1 ]; then echo "--vlan 100"; else echo "--vlan 200 --vlan 300"; fi
+# across SENDER-NAMESPACE DEVICE TO-MAC RECEIVER-NAMESPACE DEVICE FROM TO COUNT SIZE [send's options]: $SENT, $GOT
+across() {
+	local from_ns=$1 from_device=$2 mac=$3 to_ns=$4 to_device=$5 from=$6 to=$7 count=$8 size=$9 sink
+	shift 9
+	spawn in_ns "$to_ns" "$BUILD/tools/sink" --dev "$to_device" --from "$from" --to "$to" --count "$count" --timeout 3 \
+		>"$DIR/sink" 2>"$DIR/sink.err"
+	sink=$SPAWNED
+	eventually "the sink listens" 5 grep -q ready "$DIR/sink.err"
+	SENT=$(in_ns "$from_ns" "$BUILD/tools/send" --dev "$from_device" --mac "$mac" --from "$from" --to "$to" \
+		--count "$count" --size "$size" "$@")
+	wait "$sink" || fail "sink: $(cat "$DIR/sink.err")"
+	GOT=$(cat "$DIR/sink")
 }
-for n in 1 3; do
-	for family in 4 6; do
-		ue=$("ue$family" $n) host=$("host$family" 1) match=ip
-		[ $family = 4 ] || match=ip6
-		count_in "$INET" "up$n$family" "$match saddr $ue"
-		# shellcheck disable=SC2046
-		sent=$(send_up "$ue" "$host" --dport 5001 --count 120 --size 600 $(tags_of $n))
-		expect "UE $n uplink IPv$family received" "$sent" "$(settled "$INET" "up$n$family" 120)"
-		expect "UE $n uplink IPv$family counted" "$sent" "$(used "$ue" meter uplink)"
-		# shellcheck disable=SC2046
-		sent=$(send_up "$ue" "$host" --dport 9 --count 7 --size 600 $(tags_of $n))
-		expect "UE $n uplink IPv$family dropped" "$sent" "$(used "$ue" $DEFAULT_DROP uplink_dropped)"
+up() { across "$SUB" sub0 02:00:00:00:02:01 "$INET" inet0 "$@"; }
+down() { across "$INET" inet0 02:00:00:00:01:01 "$SUB" sub0 "$@"; }
 
-		spawn in_sub "$BUILD/tools/sink" --dev sub0 --to "$ue" --count 80 --timeout 5 >"$DIR/sink" 2>"$DIR/sink.err"
-		sink=$SPAWNED
-		eventually "the sink listens" 5 grep -q ready "$DIR/sink.err"
-		sent=$(send_down "$host" "$ue" --dport 5001 --count 80 --size 1300)
-		wait "$sink" || fail "sink: $(cat "$DIR/sink.err")"
-		expect "UE $n downlink IPv$family received" "$sent" "$(cat "$DIR/sink")"
-		expect "UE $n downlink IPv$family counted" "$sent" "$(used "$ue" meter downlink)"
+for family in 4 6; do
+	ue=$("ue$family" 1) host=$("host$family" 1)
+	for tags in "" "--vlan 100" "--vlan 200 --vlan 300"; do
+		what="IPv$family, tags: ${tags:-none}"
+		before=$(used "$ue" meter uplink)
+		# shellcheck disable=SC2086
+		up "$ue" "$host" 120 600 --dport 5001 $tags
+		expect "$what: uplink received" "$SENT" "$GOT"
+		expect "$what: uplink counted" "$SENT" "$(minus "$(used "$ue" meter uplink)" "$before")"
+
+		before=$(used "$ue" meter downlink)
+		# shellcheck disable=SC2086
+		down "$host" "$ue" 80 1300 --dport 5001 $tags
+		expect "$what: downlink received" "$SENT" "$GOT"
+		expect "$what: downlink counted" "$SENT" "$(minus "$(used "$ue" meter downlink)" "$before")"
+
+		before=$(used "$ue" $DEFAULT_DROP uplink_dropped)
+		# shellcheck disable=SC2086
+		SENT=$(in_sub "$BUILD/tools/send" --dev sub0 --mac 02:00:00:00:02:01 --from "$ue" --to "$host" --count 7 --dport 9 $tags)
+		expect "$what: dropped" "$SENT" "$(minus "$(used "$ue" $DEFAULT_DROP uplink_dropped)" "$before")"
 	done
 done
-sent=$(send_up "$(ue4 2)" "$(host4 1)" --dport 5001 --count 9 --vlan 100)
-expect "a stranger in the VLAN" "$sent" "$(dropped unknown-subscriber uplink)"
+sent=$(in_sub "$BUILD/tools/send" --dev sub0 --mac 02:00:00:00:02:01 --from "$(ue4 2)" --to "$(host4 1)" --count 9 --vlan 100)
+expect "a stranger in a VLAN" "$sent" "$(dropped unknown-subscriber uplink)"

@@ -4,10 +4,11 @@
 # manager that is away or slow harms nothing and gets everything afterwards.
 . "$(dirname "$0")/../lib/net.sh"
 
-# last RULE FIELD: of the newest accepted report that has the rule
+# last RULE FIELD: of the newest accepted report that has this rule of the IPv4 session
 last() {
-	jq -s -r --arg rule "$1" --arg field "$2" '
-		[.[] | select(.refused == false) | .records[] | select(.rule_id == $rule)] | last | .[$field] // "none"' "$REPORTS"
+	jq -s -r --arg rule "$1" --arg field "$2" --arg ue "$(ue4 1)" '
+		[.[] | select(.refused == false) | .records[] | select(.rule_id == $rule and .ue_ipv4 == $ue)]
+		| last | .[$field] // "none"' "$REPORTS"
 }
 reported() { [ "$(last "$1" "$2")" = "$3" ]; }
 accepted() { jq -s '[.[] | select(.refused == false)] | length' "$REPORTS"; }

@@ -20,7 +20,7 @@ setup() { # EPOCH REQUEST...
 	shift
 	call $PIPELINED/SetupPolicyFlows "$(printf '%s\n' "$@" | jq -s -c --argjson epoch "$epoch" '{requests: ., epoch: $epoch}')"
 }
-rules() { call /sluice.v1.Admin/ListSessions '{"rules": true}' | jq -c '[.sessions[] | {(.imsi): [.rules[] | "\(.rule_id) v\(.version)"] | sort}] | sort'; }
+rules() { call /sluice.v1.Admin/ListSessions '{"rules": true}' | jq -c '[.sessions[] | select(.state == "ACTIVE") | {(.imsi): [.rules[] | "\(.rule_id) v\(.version)"] | sort}] | sort'; }
 
 net_up
 silence

@@ -55,7 +55,8 @@ static void assert_counter(const struct sluice_counter *counter, uint64_t packet
 	assert_int_equal(counter->bytes, bytes);
 }
 
-static int send_gso(const struct packet_spec *spec, enum bpfrun_program program, uint32_t segments, uint32_t size)
+static int send_gso(const struct packet_spec *spec, enum bpfrun_program program, uint32_t segments,
+		    uint32_t size)
 {
 	struct bpfrun_context context = {.gso_segs = segments, .gso_size = size};
 	struct packet packet;
@@ -64,15 +65,24 @@ static int send_gso(const struct packet_spec *spec, enum bpfrun_program program,
 	return bpfrun_packet(run, program, &packet, &context).verdict;
 }
 
-#define TCP4 .source = UE4, .destination = SERVER4, .protocol = IPPROTO_TCP, .source_port = 4000, .destination_port = 80
-#define UDP4 .source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP, .source_port = 4000, .destination_port = 443
-#define TCP6 .source = UE6, .destination = SERVER6, .protocol = IPPROTO_TCP, .source_port = 4000, .destination_port = 80
-#define UDP6 .source = UE6, .destination = SERVER6, .protocol = IPPROTO_UDP, .source_port = 4000, .destination_port = 443
+#define TCP4                                                                                 \
+	.source = UE4, .destination = SERVER4, .protocol = IPPROTO_TCP, .source_port = 4000, \
+	.destination_port = 80
+#define UDP4                                                                                 \
+	.source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP, .source_port = 4000, \
+	.destination_port = 443
+#define TCP6                                                                                 \
+	.source = UE6, .destination = SERVER6, .protocol = IPPROTO_TCP, .source_port = 4000, \
+	.destination_port = 80
+#define UDP6                                                                                 \
+	.source = UE6, .destination = SERVER6, .protocol = IPPROTO_UDP, .source_port = 4000, \
+	.destination_port = 443
 
 static void every_packet_adds_its_ip_bytes_to_its_rule_and_direction(void **state)
 {
 	static const struct packet_spec up = {UDP4, .payload = 72};
-	static const struct packet_spec down = {.source = SERVER4, .destination = UE4, .protocol = IPPROTO_UDP, .payload = 172};
+	static const struct packet_spec down = {
+		.source = SERVER4, .destination = UE4, .protocol = IPPROTO_UDP, .payload = 172};
 	struct bpfrun_counters counters;
 
 	(void)state;
@@ -92,7 +102,8 @@ static void every_packet_adds_its_ip_bytes_to_its_rule_and_direction(void **stat
 
 static void a_dropped_packet_counts_once_under_its_rule_and_once_under_its_reason(void **state)
 {
-	static const struct packet_spec ping = {.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP, .payload = 56};
+	static const struct packet_spec ping = {
+		.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP, .payload = 56};
 	struct bpfrun_counters counters;
 
 	(void)state;
@@ -108,19 +119,24 @@ static void a_dropped_packet_counts_once_under_its_rule_and_once_under_its_reaso
 static void each_gso_segment_counts_with_headers_of_its_own(void **state)
 {
 	(void)state;
-	assert_int_equal(send_gso(&(struct packet_spec){TCP4, .payload = 2900}, BPFRUN_ACCESS_INGRESS, 10, 300), BPFRUN_TC_NEXT);
+	assert_int_equal(
+		send_gso(&(struct packet_spec){TCP4, .payload = 2900}, BPFRUN_ACCESS_INGRESS, 10, 300),
+		BPFRUN_TC_NEXT);
 	assert_counter(&bpfrun_usage(run, session4.base + 2)->uplink, 10, 2900 + 10 * 40);
 
 	setup(NULL);
-	send_gso(&(struct packet_spec){TCP4, .payload = 2900, .tcp_options = 12, .ip_options = 8}, BPFRUN_ACCESS_INGRESS, 10, 300);
+	send_gso(&(struct packet_spec){TCP4, .payload = 2900, .tcp_options = 12, .ip_options = 8},
+		 BPFRUN_ACCESS_INGRESS, 10, 300);
 	assert_counter(&bpfrun_usage(run, session4.base + 2)->uplink, 10, 2900 + 10 * 60);
 
 	setup(NULL);
-	send_gso(&(struct packet_spec){TCP6, .payload = 2900, .tcp_options = 12}, BPFRUN_ACCESS_INGRESS, 10, 300);
+	send_gso(&(struct packet_spec){TCP6, .payload = 2900, .tcp_options = 12}, BPFRUN_ACCESS_INGRESS, 10,
+		 300);
 	assert_counter(&bpfrun_usage(run, session6.base + 2)->uplink, 10, 2900 + 10 * 72);
 
 	setup(NULL);
-	send_gso(&(struct packet_spec){TCP6, .payload = 2900, .extension = {IPPROTO_DSTOPTS}}, BPFRUN_ACCESS_INGRESS, 10, 300);
+	send_gso(&(struct packet_spec){TCP6, .payload = 2900, .extension = {IPPROTO_DSTOPTS}},
+		 BPFRUN_ACCESS_INGRESS, 10, 300);
 	assert_counter(&bpfrun_usage(run, session6.base + 2)->uplink, 10, 2900 + 10 * 68);
 
 	setup(NULL);
@@ -134,7 +150,8 @@ static void each_gso_segment_counts_with_headers_of_its_own(void **state)
 
 static void downlink_gso_counts_as_uplink_gso(void **state)
 {
-	static const struct packet_spec spec = {.source = SERVER4, .destination = UE4, .protocol = IPPROTO_TCP, .payload = 2900};
+	static const struct packet_spec spec = {
+		.source = SERVER4, .destination = UE4, .protocol = IPPROTO_TCP, .payload = 2900};
 
 	(void)state;
 	assert_int_equal(send_gso(&spec, BPFRUN_ACCESS_EGRESS, 10, 300), BPFRUN_TC_NEXT);
@@ -160,6 +177,54 @@ static void the_segments_are_computed_where_only_their_size_is_given(void **stat
 	assert_counter(&bpfrun_usage(run, session4.base + 2)->uplink, 1, 240);
 }
 
+struct tunnel {
+	uint8_t protocol; /* of the outer header */
+	size_t headers;	  /* between the outer IP header and the innermost payload */
+	uint8_t head[64]; /* those of their bytes that say what follows */
+};
+
+#define INNER_IP4(proto) 0x45, 0, 0, 0, 0, 0, 0, 0, 0, proto, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+#define INNER_IP6(proto)                                                                                    \
+	0x60, 0, 0, 0, 0, 0, proto, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+		0, 0, 0, 0, 0, 0, 0, 0, 0
+#define TCP_OF(words) 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (words) << 4
+
+static void the_headers_inside_a_subscribers_tunnel_are_repeated_in_each_segment(void **state)
+{
+	static const struct tunnel tunnels[] = {
+		{IPPROTO_IPIP, 20 + 32, {INNER_IP4(IPPROTO_TCP), TCP_OF(8)}},
+		{IPPROTO_IPIP, 20 + 8, {INNER_IP4(IPPROTO_UDP)}},
+		{IPPROTO_IPV6, 40 + 20, {INNER_IP6(IPPROTO_TCP), TCP_OF(5)}},
+		{IPPROTO_GRE, 4 + 20 + 20, {0, 0, 8, 0, INNER_IP4(IPPROTO_TCP), TCP_OF(5)}},
+		{IPPROTO_GRE,
+		 16 + 20 + 20,
+		 {0xb0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, INNER_IP4(IPPROTO_TCP), TCP_OF(5)}},
+		{IPPROTO_GRE,
+		 4 + 14 + 20 + 20,
+		 {0,	    0, 0x65, 0x58, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, INNER_IP4(IPPROTO_TCP),
+		  TCP_OF(5)}},
+		/* no TCP or UDP inside: what is cut is not known to repeat */
+		{IPPROTO_IPIP, 20, {INNER_IP4(IPPROTO_ESP)}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(tunnels) / sizeof(tunnels[0]); i++) {
+		struct bpfrun_context context = {.gso_size = 300};
+		size_t headers = 20 + tunnels[i].headers;
+		struct packet packet;
+
+		setup(NULL);
+		packet_build(&packet, &(struct packet_spec){.source = UE4,
+							    .destination = SERVER4,
+							    .protocol = tunnels[i].protocol,
+							    .payload = tunnels[i].headers + 2900});
+		memcpy(packet.data + packet.transport, tunnels[i].head, sizeof(tunnels[i].head));
+		assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict,
+				 BPFRUN_TC_NEXT);
+		assert_counter(&bpfrun_usage(run, session4.base + 2)->uplink, 10, 2900 + 10 * headers);
+	}
+}
+
 static void dropped_gso_packets_count_each_segment_too(void **state)
 {
 	static const struct packet_spec stranger = {
@@ -181,18 +246,21 @@ static void big_tcp_counts_what_reaches_the_wire(void **state)
 	(void)state;
 	packet_build(&packet, &(struct packet_spec){TCP4, .payload = 2500});
 	packet.data[packet.network + 2] = packet.data[packet.network + 3] = 0;
-	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict, BPFRUN_TC_NEXT);
+	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict,
+			 BPFRUN_TC_NEXT);
 	assert_counter(&bpfrun_usage(run, session4.base + 2)->uplink, 5, 2500 + 5 * 40);
 
 	packet_build(&packet, &(struct packet_spec){TCP6, .payload = 2500, .extension = {HOP}});
 	packet.data[packet.network + 4] = packet.data[packet.network + 5] = 0;
-	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict, BPFRUN_TC_NEXT);
+	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict,
+			 BPFRUN_TC_NEXT);
 	assert_counter(&bpfrun_usage(run, session6.base + 2)->uplink, 5, 2500 + 5 * 60);
 
 	setup(NULL);
 	packet_build(&packet, &(struct packet_spec){TCP6, .payload = 2500});
 	packet.data[packet.network + 4] = packet.data[packet.network + 5] = 0;
-	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict, BPFRUN_TC_NEXT);
+	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict,
+			 BPFRUN_TC_NEXT);
 	assert_counter(&bpfrun_usage(run, session6.base + 2)->uplink, 5, 2500 + 5 * 60);
 }
 
@@ -201,12 +269,21 @@ static void unknown_subscribers_are_dropped_or_pass_by_the_setting(void **state)
 	static const struct packet_spec packets[][2] = {
 		{{.source = "10.9.9.9", .destination = SERVER4, .protocol = IPPROTO_UDP, .payload = 72},
 		 {.source = SERVER4, .destination = "10.9.9.9", .protocol = IPPROTO_UDP, .payload = 72}},
-		{{.source = "2001:db8:dead::1", .destination = SERVER6, .protocol = IPPROTO_UDP, .payload = 52},
-		 {.source = SERVER6, .destination = "2001:db8:dead::1", .protocol = IPPROTO_UDP, .payload = 52}},
+		{{.source = "2001:db8:dead::1",
+		  .destination = SERVER6,
+		  .protocol = IPPROTO_UDP,
+		  .payload = 52},
+		 {.source = SERVER6,
+		  .destination = "2001:db8:dead::1",
+		  .protocol = IPPROTO_UDP,
+		  .payload = 52}},
 		{{.source = "fe80::1", .destination = SERVER6, .protocol = IPPROTO_UDP, .payload = 52},
 		 {.source = SERVER6, .destination = "ff1e::5", .protocol = IPPROTO_UDP, .payload = 52}},
 		{{.source = "10.9.9.9", .destination = "224.0.0.251", .protocol = IPPROTO_UDP, .payload = 72},
-		 {.source = SERVER4, .destination = "255.255.255.255", .protocol = IPPROTO_UDP, .payload = 72}},
+		 {.source = SERVER4,
+		  .destination = "255.255.255.255",
+		  .protocol = IPPROTO_UDP,
+		  .payload = 72}},
 	};
 	const size_t count = sizeof(packets) / sizeof(packets[0]);
 	struct sluice_counter counter;
@@ -261,7 +338,8 @@ static void malformed_packets_are_dropped_whatever_the_setting(void **state)
 	bpfrun_settings(run)->unknown_drop = 0;
 	packet_build(&packet, &(struct packet_spec){UDP4});
 	packet.data[packet.network] = 0x41;
-	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict, BPFRUN_TC_DROP);
+	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict,
+			 BPFRUN_TC_DROP);
 }
 
 static void an_endpoint_without_a_policy_is_a_defect_that_drops_and_shows(void **state)
@@ -274,9 +352,40 @@ static void an_endpoint_without_a_policy_is_a_defect_that_drops_and_shows(void *
 	assert_int_equal(bpfrun_drops(run, SLUICE_DROP_POLICY_MISSING, SLUICE_UPLINK).packets, 1);
 }
 
+static void a_match_list_outside_its_map_drops_and_shows(void **state)
+{
+	static const struct packet_spec spec4 = {UDP4}, spec6 = {UDP6};
+
+	(void)state;
+	bpfrun_policy(run, session4.policy)->uplink_block = SLUICE_NONE - 1;
+	bpfrun_policy(run, session6.policy)->uplink_block = SLUICE_NONE - 1;
+	assert_int_equal(bpfrun_send(run, BPFRUN_ACCESS_INGRESS, &spec4), BPFRUN_TC_DROP);
+	assert_int_equal(bpfrun_send(run, BPFRUN_ACCESS_INGRESS, &spec6), BPFRUN_TC_DROP);
+	assert_int_equal(bpfrun_drops(run, SLUICE_DROP_POLICY_MISSING, SLUICE_UPLINK).packets, 2);
+}
+
+/* A DENY whose binding cannot be read must not give way to the PERMIT behind it. */
+static void a_binding_outside_its_map_drops_and_shows(void **state)
+{
+	static const struct packet_spec spec = {UDP4};
+	struct bpfrun_rule rules[8] = {0};
+	struct bpfrun_session session;
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		rules[i] = (struct bpfrun_rule){SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP};
+	rules[6] = (struct bpfrun_rule){SLUICE_UPLINK, SLUICE_DENY, .protocol = IPPROTO_UDP};
+	rules[7] = (struct bpfrun_rule){SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP};
+	session = bpfrun_session(run, UE4, rules, 8);
+	bpfrun_policy(run, session.policy)->bindings = SLUICE_NONE - 10;
+	assert_int_equal(bpfrun_send(run, BPFRUN_ACCESS_INGRESS, &spec), BPFRUN_TC_DROP);
+	assert_int_equal(bpfrun_drops(run, SLUICE_DROP_POLICY_MISSING, SLUICE_UPLINK).packets, 1);
+}
+
 static void no_records_are_made_while_nobody_watches(void **state)
 {
-	static const struct packet_spec ping = {.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP};
+	static const struct packet_spec ping = {
+		.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP};
 	struct sluice_drop_event event;
 
 	(void)state;
@@ -286,9 +395,13 @@ static void no_records_are_made_while_nobody_watches(void **state)
 
 static void a_watcher_gets_a_record_of_each_dropped_packet(void **state)
 {
-	static const struct packet_spec stranger = {.source = "2001:db8:dead::1", .destination = SERVER6,
-						    .protocol = IPPROTO_TCP, .source_port = 1111, .destination_port = 2222};
-	static const struct packet_spec ping = {.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP, .payload = 56};
+	static const struct packet_spec stranger = {.source = "2001:db8:dead::1",
+						    .destination = SERVER6,
+						    .protocol = IPPROTO_TCP,
+						    .source_port = 1111,
+						    .destination_port = 2222};
+	static const struct packet_spec ping = {
+		.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP, .payload = 56};
 	static const struct packet_spec allowed = {UDP4};
 	static const struct packet_spec pppoe = {.ethertype = 0x8864, .payload = 80};
 	struct sluice_drop_event event;
@@ -339,7 +452,8 @@ static void a_watcher_gets_a_record_of_each_dropped_packet(void **state)
 
 static void records_that_find_the_ring_full_are_counted_and_verdicts_go_on(void **state)
 {
-	static const struct packet_spec ping = {.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP};
+	static const struct packet_spec ping = {
+		.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP};
 	struct sluice_drop_event event;
 	uint64_t received = 0;
 
@@ -364,12 +478,15 @@ int main(void)
 		T(each_gso_segment_counts_with_headers_of_its_own),
 		T(downlink_gso_counts_as_uplink_gso),
 		T(the_segments_are_computed_where_only_their_size_is_given),
+		T(the_headers_inside_a_subscribers_tunnel_are_repeated_in_each_segment),
 		T(dropped_gso_packets_count_each_segment_too),
 		T(big_tcp_counts_what_reaches_the_wire),
 		T(unknown_subscribers_are_dropped_or_pass_by_the_setting),
 		T(what_is_not_ip_follows_the_setting_for_unknown_subscribers),
 		T(malformed_packets_are_dropped_whatever_the_setting),
 		T(an_endpoint_without_a_policy_is_a_defect_that_drops_and_shows),
+		T(a_match_list_outside_its_map_drops_and_shows),
+		T(a_binding_outside_its_map_drops_and_shows),
 		T(no_records_are_made_while_nobody_watches),
 		T(a_watcher_gets_a_record_of_each_dropped_packet),
 		T(records_that_find_the_ring_full_are_counted_and_verdicts_go_on),

@@ -87,19 +87,21 @@ static enum sluice_pass_kind down(const struct packet_spec *spec, uint32_t recei
 	return kind_of(&packet, SLUICE_DOWNLINK, received_on);
 }
 
-#define SPEC(...)               \
-	&(struct packet_spec)   \
-	{                       \
-		__VA_ARGS__     \
+#define SPEC(...)             \
+	&(struct packet_spec) \
+	{                     \
+		__VA_ARGS__   \
 	}
-#define UDP(from, sport, to, dport)                                                                       \
-	.source = from, .source_port = sport, .destination = to, .destination_port = dport, .protocol = IPPROTO_UDP
+#define UDP(from, sport, to, dport)                                                         \
+	.source = from, .source_port = sport, .destination = to, .destination_port = dport, \
+	.protocol = IPPROTO_UDP
 
 static void build_arp(struct packet *packet, size_t padding)
 {
 	static const uint8_t head[] = {0, 1, 8, 0, 6, 4, 0, 1};
 
-	packet_build(packet, SPEC(.ethertype = 0x0806, .payload = 28, .padding = padding, .mac = "ff:ff:ff:ff:ff:ff"));
+	packet_build(packet, SPEC(.ethertype = 0x0806, .payload = 28, .padding = padding,
+				  .mac = "ff:ff:ff:ff:ff:ff"));
 	memcpy(packet->data + packet->network, head, sizeof(head));
 }
 
@@ -146,40 +148,49 @@ static void link_layer_protocols_pass_to_the_groups_that_bridges_keep(void **sta
 				 SLUICE_PASS_LINK_LAYER);
 		assert_int_equal(up(SPEC(.ethertype = type, .payload = 46, .mac = "01:80:c2:00:00:0e")),
 				 SLUICE_PASS_LINK_LAYER);
-		assert_int_equal(down(SPEC(.ethertype = type, .payload = 46, .mac = "01:80:c2:00:00:03"), LOCAL),
-				 SLUICE_PASS_LINK_LAYER);
+		assert_int_equal(
+			down(SPEC(.ethertype = type, .payload = 46, .mac = "01:80:c2:00:00:03"), LOCAL),
+			SLUICE_PASS_LINK_LAYER);
 		assert_int_equal(up(SPEC(.ethertype = type, .payload = 46)), SLUICE_PASS_NONE);
-		assert_int_equal(up(SPEC(.ethertype = type, .payload = 46, .mac = "01:80:c2:00:00:10")), SLUICE_PASS_NONE);
+		assert_int_equal(up(SPEC(.ethertype = type, .payload = 46, .mac = "01:80:c2:00:00:10")),
+				 SLUICE_PASS_NONE);
 	}
-	assert_int_equal(up(SPEC(.ethertype = 0x8864, .payload = 46, .mac = "01:80:c2:00:00:00")), SLUICE_PASS_NONE);
-	assert_int_equal(up(SPEC(.ethertype = 0x0600, .payload = 46, .mac = "01:80:c2:00:00:00")), SLUICE_PASS_NONE);
+	assert_int_equal(up(SPEC(.ethertype = 0x8864, .payload = 46, .mac = "01:80:c2:00:00:00")),
+			 SLUICE_PASS_NONE);
+	assert_int_equal(up(SPEC(.ethertype = 0x0600, .payload = 46, .mac = "01:80:c2:00:00:00")),
+			 SLUICE_PASS_NONE);
 }
 
-#define ICMP6(from, to, type, hops)                                                                         \
+#define ICMP6(from, to, type, hops) \
 	.source = from, .destination = to, .protocol = IPPROTO_ICMPV6, .icmp_type = type, .hop_limit = hops
 
 static void neighbour_discovery_passes_with_hop_limit_255_only(void **state)
 {
 	(void)state;
 	for (uint8_t type = 133; type <= 137; type++) {
-		assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::1", type, 255), .payload = 16)), SLUICE_PASS_ND);
+		assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::1", type, 255), .payload = 16)),
+				 SLUICE_PASS_ND);
 		assert_int_equal(up(SPEC(ICMP6("::", "ff02::1:ff00:5", type, 255))), SLUICE_PASS_ND);
 		assert_int_equal(up(SPEC(ICMP6("2001:db8:5::5", "fe80::1", type, 255))), SLUICE_PASS_ND);
-		assert_int_equal(down(SPEC(ICMP6("fe80::1", "2001:db8:5::5", type, 255)), LOCAL), SLUICE_PASS_ND);
+		assert_int_equal(down(SPEC(ICMP6("fe80::1", "2001:db8:5::5", type, 255)), LOCAL),
+				 SLUICE_PASS_ND);
 		assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::1", type, 254))), SLUICE_PASS_NONE);
 		assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::1", type, 1))), SLUICE_PASS_NONE);
-		assert_int_equal(down(SPEC(ICMP6("fe80::1", "2001:db8:5::5", type, 254)), OTHER), SLUICE_PASS_NONE);
+		assert_int_equal(down(SPEC(ICMP6("fe80::1", "2001:db8:5::5", type, 254)), OTHER),
+				 SLUICE_PASS_NONE);
 	}
 	assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::1", 128, 255))), SLUICE_PASS_NONE);
 	assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::1", 138, 255))), SLUICE_PASS_NONE);
-	assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::1", 135, 255), .extension = {IPPROTO_FRAGMENT}, .more_fragments = true)),
+	assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::1", 135, 255), .extension = {IPPROTO_FRAGMENT},
+				 .more_fragments = true)),
 			 SLUICE_PASS_NONE);
 }
 
 static void a_neighbour_solicitation_that_would_be_routed_on_does_not_pass(void **state)
 {
 	(void)state;
-	assert_int_equal(up(SPEC(ICMP6("2001:db8:5::5", "2001:db8:77::1", 135, 255), .payload = 1000)), SLUICE_PASS_NONE);
+	assert_int_equal(up(SPEC(ICMP6("2001:db8:5::5", "2001:db8:77::1", 135, 255), .payload = 1000)),
+			 SLUICE_PASS_NONE);
 	/* a spoofed source beside the destination helps no more */
 	assert_int_equal(up(SPEC(ICMP6("2001:db8:77::2", "2001:db8:77::1", 135, 255))), SLUICE_PASS_NONE);
 	/* the gateway's own address */
@@ -194,10 +205,12 @@ static void multicast_listeners_pass_with_ttl_1_to_multicast_groups(void **state
 	for (size_t i = 0; i < sizeof(types); i++) {
 		uint8_t type = types[i];
 
-		assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::16", type, 1), .extension = {HOP}, .payload = 20)),
-				 SLUICE_PASS_MULTICAST_LISTENER);
+		assert_int_equal(
+			up(SPEC(ICMP6("fe80::5", "ff02::16", type, 1), .extension = {HOP}, .payload = 20)),
+			SLUICE_PASS_MULTICAST_LISTENER);
 		assert_int_equal(up(SPEC(ICMP6("::", "ff05::99", type, 1))), SLUICE_PASS_MULTICAST_LISTENER);
-		assert_int_equal(down(SPEC(ICMP6("fe80::1", "ff02::1", type, 1)), LOCAL), SLUICE_PASS_MULTICAST_LISTENER);
+		assert_int_equal(down(SPEC(ICMP6("fe80::1", "ff02::1", type, 1)), LOCAL),
+				 SLUICE_PASS_MULTICAST_LISTENER);
 		assert_int_equal(up(SPEC(ICMP6("fe80::5", "ff02::16", type, 2))), SLUICE_PASS_NONE);
 		assert_int_equal(up(SPEC(ICMP6("2001:db8:5::5", "ff02::16", type, 1))), SLUICE_PASS_NONE);
 		assert_int_equal(up(SPEC(ICMP6("fe80::5", "2001:db8::1", type, 1))), SLUICE_PASS_NONE);
@@ -212,8 +225,8 @@ static void multicast_listeners_pass_with_ttl_1_to_multicast_groups(void **state
 	assert_int_equal(up(SPEC(.source = "10.0.0.5", .destination = "224.0.0.22", .protocol = IPPROTO_IGMP,
 				 .hop_limit = 2, .payload = 8)),
 			 SLUICE_PASS_NONE);
-	assert_int_equal(up(SPEC(.source = "10.0.0.5", .destination = "198.51.100.9", .protocol = IPPROTO_IGMP,
-				 .hop_limit = 1, .payload = 8)),
+	assert_int_equal(up(SPEC(.source = "10.0.0.5", .destination = "198.51.100.9",
+				 .protocol = IPPROTO_IGMP, .hop_limit = 1, .payload = 8)),
 			 SLUICE_PASS_NONE);
 	assert_int_equal(up(SPEC(.source = "10.0.0.5", .destination = "224.0.0.22", .protocol = IPPROTO_IGMP,
 				 .hop_limit = 1, .payload = 8, .fragment_offset = 8)),
@@ -223,17 +236,21 @@ static void multicast_listeners_pass_with_ttl_1_to_multicast_groups(void **state
 static void dhcpv4_passes_where_it_cannot_be_routed(void **state)
 {
 	(void)state;
-	assert_int_equal(up(SPEC(UDP("0.0.0.0", 68, "255.255.255.255", 67), .payload = 300)), SLUICE_PASS_DHCP);
+	assert_int_equal(up(SPEC(UDP("0.0.0.0", 68, "255.255.255.255", 67), .payload = 300)),
+			 SLUICE_PASS_DHCP);
 	assert_int_equal(up(SPEC(UDP("0.0.0.0", 68, "192.0.2.1", 67))), SLUICE_PASS_DHCP);
 	assert_int_equal(up(SPEC(UDP("10.0.0.5", 68, "255.255.255.255", 67))), SLUICE_PASS_DHCP);
 	assert_int_equal(up(SPEC(UDP("10.0.0.5", 68, "198.51.100.9", 67))), SLUICE_PASS_NONE);
 	assert_int_equal(up(SPEC(UDP("0.0.0.0", 69, "255.255.255.255", 67))), SLUICE_PASS_NONE);
 	assert_int_equal(up(SPEC(UDP("0.0.0.0", 68, "255.255.255.255", 68))), SLUICE_PASS_NONE);
 	assert_int_equal(up(SPEC(UDP("0.0.0.0", 67, "255.255.255.255", 68))), SLUICE_PASS_NONE);
-	assert_int_equal(up(SPEC(UDP("0.0.0.0", 68, "255.255.255.255", 67), .more_fragments = true)), SLUICE_PASS_NONE);
+	assert_int_equal(up(SPEC(UDP("0.0.0.0", 68, "255.255.255.255", 67), .more_fragments = true)),
+			 SLUICE_PASS_NONE);
 
-	assert_int_equal(down(SPEC(UDP("192.0.2.1", 67, "10.0.0.5", 68), .payload = 300), LOCAL), SLUICE_PASS_DHCP);
-	assert_int_equal(down(SPEC(UDP("192.0.2.1", 67, "255.255.255.255", 68), .payload = 300), OTHER), SLUICE_PASS_DHCP);
+	assert_int_equal(down(SPEC(UDP("192.0.2.1", 67, "10.0.0.5", 68), .payload = 300), LOCAL),
+			 SLUICE_PASS_DHCP);
+	assert_int_equal(down(SPEC(UDP("192.0.2.1", 67, "255.255.255.255", 68), .payload = 300), OTHER),
+			 SLUICE_PASS_DHCP);
 	assert_int_equal(down(SPEC(UDP("192.0.2.1", 68, "255.255.255.255", 67)), LOCAL), SLUICE_PASS_NONE);
 	/* a server on the internet that chose the ports */
 	assert_int_equal(down(SPEC(UDP("198.51.100.9", 67, "10.0.0.5", 68)), OTHER), SLUICE_PASS_NONE);
@@ -257,20 +274,28 @@ static void dhcpv6_passes_between_link_local_addresses(void **state)
 static void bfd_passes_with_ttl_255_to_the_gateway_itself(void **state)
 {
 	(void)state;
-	assert_int_equal(up(SPEC(UDP("192.0.2.5", 49152, "192.0.2.1", 3784), .hop_limit = 255, .payload = 24)),
+	assert_int_equal(
+		up(SPEC(UDP("192.0.2.5", 49152, "192.0.2.1", 3784), .hop_limit = 255, .payload = 24)),
+		SLUICE_PASS_BFD);
+	assert_int_equal(up(SPEC(UDP("2001:db8:ff::5", 49152, "2001:db8:ff::1", 3784), .hop_limit = 255)),
 			 SLUICE_PASS_BFD);
-	assert_int_equal(up(SPEC(UDP("2001:db8:ff::5", 49152, "2001:db8:ff::1", 3784), .hop_limit = 255)), SLUICE_PASS_BFD);
-	assert_int_equal(down(SPEC(UDP("192.0.2.1", 49152, "192.0.2.5", 3784), .hop_limit = 255), LOCAL), SLUICE_PASS_BFD);
-	assert_int_equal(up(SPEC(UDP("192.0.2.5", 49152, "192.0.2.1", 3784), .hop_limit = 254)), SLUICE_PASS_NONE);
-	assert_int_equal(up(SPEC(UDP("192.0.2.5", 3784, "192.0.2.1", 49152), .hop_limit = 255)), SLUICE_PASS_NONE);
-	assert_int_equal(down(SPEC(UDP("198.51.100.9", 49152, "192.0.2.5", 3784), .hop_limit = 254), OTHER), SLUICE_PASS_NONE);
-	/* routed on, it would be a tunnel */
-	assert_int_equal(up(SPEC(UDP("192.0.2.5", 49152, "198.51.100.9", 3784), .hop_limit = 255, .payload = 1000)),
+	assert_int_equal(down(SPEC(UDP("192.0.2.1", 49152, "192.0.2.5", 3784), .hop_limit = 255), LOCAL),
+			 SLUICE_PASS_BFD);
+	assert_int_equal(up(SPEC(UDP("192.0.2.5", 49152, "192.0.2.1", 3784), .hop_limit = 254)),
 			 SLUICE_PASS_NONE);
-	assert_int_equal(up(SPEC(UDP("2001:db8:ff::5", 49152, "2001:db8:77::1", 3784), .hop_limit = 255)), SLUICE_PASS_NONE);
+	assert_int_equal(up(SPEC(UDP("192.0.2.5", 3784, "192.0.2.1", 49152), .hop_limit = 255)),
+			 SLUICE_PASS_NONE);
+	assert_int_equal(down(SPEC(UDP("198.51.100.9", 49152, "192.0.2.5", 3784), .hop_limit = 254), OTHER),
+			 SLUICE_PASS_NONE);
+	/* routed on, it would be a tunnel */
+	assert_int_equal(
+		up(SPEC(UDP("192.0.2.5", 49152, "198.51.100.9", 3784), .hop_limit = 255, .payload = 1000)),
+		SLUICE_PASS_NONE);
+	assert_int_equal(up(SPEC(UDP("2001:db8:ff::5", 49152, "2001:db8:77::1", 3784), .hop_limit = 255)),
+			 SLUICE_PASS_NONE);
 }
 
-#define OSPF(from, to, hops)                                                                                   \
+#define OSPF(from, to, hops) \
 	.source = from, .destination = to, .protocol = 89, .hop_limit = hops, .payload = 44
 
 static void ospf_passes_to_its_groups_or_with_ttl_1(void **state)
@@ -295,7 +320,8 @@ static void control_traffic_passes_behind_vlan_tags(void **state)
 	struct packet packet;
 
 	(void)state;
-	assert_int_equal(up(SPEC(UDP("0.0.0.0", 68, "255.255.255.255", 67), .tag = {0x8100})), SLUICE_PASS_DHCP);
+	assert_int_equal(up(SPEC(UDP("0.0.0.0", 68, "255.255.255.255", 67), .tag = {0x8100})),
+			 SLUICE_PASS_DHCP);
 	packet_build(&packet, SPEC(.ethertype = 0x0806, .payload = 28, .tag = {0x88a8, 0x8100}));
 	memcpy(packet.data + packet.network, "\0\1\10\0\6\4\0\1", 8);
 	assert_int_equal(kind_of(&packet, SLUICE_UPLINK, OTHER), SLUICE_PASS_ARP);

@@ -66,7 +66,8 @@ static int deciding_rule(const struct bpfrun_session *session, const struct bpfr
 		if (dropped && uplink)
 			assert_int_equal(after->uplink_dropped.packets, before[i].uplink_dropped.packets + 1);
 		else if (dropped)
-			assert_int_equal(after->downlink_dropped.packets, before[i].downlink_dropped.packets + 1);
+			assert_int_equal(after->downlink_dropped.packets,
+					 before[i].downlink_dropped.packets + 1);
 		else if (uplink)
 			assert_int_equal(after->uplink.packets, before[i].uplink.packets + 1);
 		else
@@ -77,29 +78,29 @@ static int deciding_rule(const struct bpfrun_session *session, const struct bpfr
 	return found;
 }
 
-#define UP4(...)                                                                                                \
-	&(struct packet_spec)                                                                                  \
-	{                                                                                                      \
-		.source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP, .source_port = 4000,             \
-		.destination_port = 53, __VA_ARGS__                                                            \
+#define UP4(...)                                                                                     \
+	&(struct packet_spec)                                                                        \
+	{                                                                                            \
+		.source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP, .source_port = 4000, \
+		.destination_port = 53, __VA_ARGS__                                                  \
 	}
-#define DOWN4(...)                                                                                              \
-	&(struct packet_spec)                                                                                  \
-	{                                                                                                      \
-		.source = SERVER4, .destination = UE4, .protocol = IPPROTO_UDP, .source_port = 53,               \
-		.destination_port = 4000, __VA_ARGS__                                                          \
+#define DOWN4(...)                                                                                 \
+	&(struct packet_spec)                                                                      \
+	{                                                                                          \
+		.source = SERVER4, .destination = UE4, .protocol = IPPROTO_UDP, .source_port = 53, \
+		.destination_port = 4000, __VA_ARGS__                                              \
 	}
-#define UP6(...)                                                                                                \
-	&(struct packet_spec)                                                                                  \
-	{                                                                                                      \
-		.source = UE6, .destination = SERVER6, .protocol = IPPROTO_UDP, .source_port = 4000,             \
-		.destination_port = 53, __VA_ARGS__                                                            \
+#define UP6(...)                                                                                     \
+	&(struct packet_spec)                                                                        \
+	{                                                                                            \
+		.source = UE6, .destination = SERVER6, .protocol = IPPROTO_UDP, .source_port = 4000, \
+		.destination_port = 53, __VA_ARGS__                                                  \
 	}
-#define DOWN6(...)                                                                                              \
-	&(struct packet_spec)                                                                                  \
-	{                                                                                                      \
-		.source = SERVER6, .destination = UE6, .protocol = IPPROTO_UDP, .source_port = 53,               \
-		.destination_port = 4000, __VA_ARGS__                                                          \
+#define DOWN6(...)                                                                                 \
+	&(struct packet_spec)                                                                      \
+	{                                                                                          \
+		.source = SERVER6, .destination = UE6, .protocol = IPPROTO_UDP, .source_port = 53, \
+		.destination_port = 4000, __VA_ARGS__                                              \
 	}
 
 /* Later members win in a compound literal: that is how the packets above are varied. */
@@ -140,9 +141,12 @@ static void the_first_entry_that_matches_decides(void **state)
 	struct bpfrun_session session = bpfrun_session(run, UE4, rules, 4);
 
 	(void)state;
-	assert_int_equal(deciding_rule(&session, rules, 4, UP4(.destination = "198.51.100.15"), SLUICE_UPLINK), 0);
-	assert_int_equal(deciding_rule(&session, rules, 4, UP4(.destination = "198.51.100.16"), SLUICE_UPLINK), 1);
-	assert_int_equal(deciding_rule(&session, rules, 4, UP4(.destination = "198.51.101.0"), SLUICE_UPLINK), 2);
+	assert_int_equal(
+		deciding_rule(&session, rules, 4, UP4(.destination = "198.51.100.15"), SLUICE_UPLINK), 0);
+	assert_int_equal(
+		deciding_rule(&session, rules, 4, UP4(.destination = "198.51.100.16"), SLUICE_UPLINK), 1);
+	assert_int_equal(deciding_rule(&session, rules, 4, UP4(.destination = "198.51.101.0"), SLUICE_UPLINK),
+			 2);
 }
 
 static void a_denied_packet_is_dropped_and_counted_under_its_rule(void **state)
@@ -170,9 +174,11 @@ static void the_remote_prefix_is_the_destination_up_and_the_source_down(void **s
 
 	(void)state;
 	assert_int_equal(deciding_rule(&session, rules, 2, UP4(), SLUICE_UPLINK), 0);
-	assert_int_equal(deciding_rule(&session, rules, 2, UP4(.destination = "198.51.100.8"), SLUICE_UPLINK), NO_RULE);
+	assert_int_equal(deciding_rule(&session, rules, 2, UP4(.destination = "198.51.100.8"), SLUICE_UPLINK),
+			 NO_RULE);
 	assert_int_equal(deciding_rule(&session, rules, 2, DOWN4(), SLUICE_DOWNLINK), 1);
-	assert_int_equal(deciding_rule(&session, rules, 2, DOWN4(.source = "198.51.100.10"), SLUICE_DOWNLINK), NO_RULE);
+	assert_int_equal(deciding_rule(&session, rules, 2, DOWN4(.source = "198.51.100.10"), SLUICE_DOWNLINK),
+			 NO_RULE);
 }
 
 static void ipv6_prefixes_of_any_length_match_exactly(void **state)
@@ -198,12 +204,18 @@ static void ipv6_prefixes_of_any_length_match_exactly(void **state)
 		};
 		struct bpfrun_session session = bpfrun_session(run, UE6, rules, 2);
 
-		assert_int_equal(deciding_rule(&session, rules, 2, UP6(.destination = cases[i].inside), SLUICE_UPLINK), 0);
-		assert_int_equal(deciding_rule(&session, rules, 2, UP6(.destination = cases[i].outside), SLUICE_UPLINK),
+		assert_int_equal(
+			deciding_rule(&session, rules, 2, UP6(.destination = cases[i].inside), SLUICE_UPLINK),
+			0);
+		assert_int_equal(deciding_rule(&session, rules, 2, UP6(.destination = cases[i].outside),
+					       SLUICE_UPLINK),
 				 NO_RULE);
-		assert_int_equal(deciding_rule(&session, rules, 2, DOWN6(.source = cases[i].inside), SLUICE_DOWNLINK), 1);
-		assert_int_equal(deciding_rule(&session, rules, 2, DOWN6(.source = cases[i].outside), SLUICE_DOWNLINK),
-				 NO_RULE);
+		assert_int_equal(
+			deciding_rule(&session, rules, 2, DOWN6(.source = cases[i].inside), SLUICE_DOWNLINK),
+			1);
+		assert_int_equal(
+			deciding_rule(&session, rules, 2, DOWN6(.source = cases[i].outside), SLUICE_DOWNLINK),
+			NO_RULE);
 	}
 }
 
@@ -224,8 +236,11 @@ static void ipv4_prefixes_of_any_length_match_exactly(void **state)
 		struct bpfrun_rule rules[] = {{SLUICE_UPLINK, SLUICE_PERMIT, .remote = cases[i].prefix}};
 		struct bpfrun_session session = bpfrun_session(run, UE4, rules, 1);
 
-		assert_int_equal(deciding_rule(&session, rules, 1, UP4(.destination = cases[i].inside), SLUICE_UPLINK), 0);
-		assert_int_equal(deciding_rule(&session, rules, 1, UP4(.destination = cases[i].outside), SLUICE_UPLINK),
+		assert_int_equal(
+			deciding_rule(&session, rules, 1, UP4(.destination = cases[i].inside), SLUICE_UPLINK),
+			0);
+		assert_int_equal(deciding_rule(&session, rules, 1, UP4(.destination = cases[i].outside),
+					       SLUICE_UPLINK),
 				 NO_RULE);
 	}
 }
@@ -242,22 +257,27 @@ static void a_rule_with_a_protocol_matches_that_protocol_only(void **state)
 	(void)state;
 	assert_int_equal(deciding_rule(&session, rules, 3, UP4(.protocol = IPPROTO_TCP), SLUICE_UPLINK), 0);
 	assert_int_equal(deciding_rule(&session, rules, 3, UP4(.protocol = IPPROTO_ICMP), SLUICE_UPLINK), 1);
-	assert_int_equal(deciding_rule(&session, rules, 3, UP4(.protocol = IPPROTO_ESP, .payload = 40), SLUICE_UPLINK), 2);
+	assert_int_equal(
+		deciding_rule(&session, rules, 3, UP4(.protocol = IPPROTO_ESP, .payload = 40), SLUICE_UPLINK),
+		2);
 	assert_int_equal(deciding_rule(&session, rules, 3, UP4(), SLUICE_UPLINK), NO_RULE);
 }
 
 static void port_ranges_are_inclusive_on_both_sides_and_in_both_directions(void **state)
 {
 	static const struct bpfrun_rule rules[] = {
-		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .remote_port = {1000, 2000}, .local_port = {40, 50}},
-		{SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .remote_port = {1000, 2000}, .local_port = {40, 50}},
+		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .remote_port = {1000, 2000},
+		 .local_port = {40, 50}},
+		{SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .remote_port = {1000, 2000},
+		 .local_port = {40, 50}},
 	};
 	static const struct {
 		uint16_t remote, local;
 		bool inside;
 	} cases[] = {
-		{1000, 40, true}, {2000, 50, true},	 {1500, 45, true},  {999, 45, false},	 {2001, 45, false},
-		{1500, 39, false}, {1500, 51, false}, {45, 1500, false}, {65535, 45, false}, {0, 45, false},
+		{1000, 40, true},   {2000, 50, true},  {1500, 45, true},  {999, 45, false},
+		{2001, 45, false},  {1500, 39, false}, {1500, 51, false}, {45, 1500, false},
+		{65535, 45, false}, {0, 45, false},
 	};
 	struct bpfrun_session s4 = bpfrun_session(run, UE4, rules, 2);
 	struct bpfrun_session s6 = bpfrun_session(run, UE6, rules, 2);
@@ -266,16 +286,20 @@ static void port_ranges_are_inclusive_on_both_sides_and_in_both_directions(void 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint16_t remote = cases[i].remote, local = cases[i].local;
 
-		assert_int_equal(deciding_rule(&s4, rules, 2, UP4(.source_port = local, .destination_port = remote),
+		assert_int_equal(deciding_rule(&s4, rules, 2,
+					       UP4(.source_port = local, .destination_port = remote),
 					       SLUICE_UPLINK),
 				 cases[i].inside ? 0 : NO_RULE);
-		assert_int_equal(deciding_rule(&s4, rules, 2, DOWN4(.source_port = remote, .destination_port = local),
+		assert_int_equal(deciding_rule(&s4, rules, 2,
+					       DOWN4(.source_port = remote, .destination_port = local),
 					       SLUICE_DOWNLINK),
 				 cases[i].inside ? 1 : NO_RULE);
-		assert_int_equal(deciding_rule(&s6, rules, 2, UP6(.source_port = local, .destination_port = remote),
+		assert_int_equal(deciding_rule(&s6, rules, 2,
+					       UP6(.source_port = local, .destination_port = remote),
 					       SLUICE_UPLINK),
 				 cases[i].inside ? 0 : NO_RULE);
-		assert_int_equal(deciding_rule(&s6, rules, 2, DOWN6(.source_port = remote, .destination_port = local),
+		assert_int_equal(deciding_rule(&s6, rules, 2,
+					       DOWN6(.source_port = remote, .destination_port = local),
 					       SLUICE_DOWNLINK),
 				 cases[i].inside ? 1 : NO_RULE);
 	}
@@ -294,12 +318,15 @@ static void a_later_fragment_never_matches_ports_but_goes_on_to_the_next_rule(vo
 
 	(void)state;
 	assert_int_equal(deciding_rule(&s4, rules, 3, UP4(), SLUICE_UPLINK), 0);
-	assert_int_equal(deciding_rule(&s4, rules, 3, UP4(.more_fragments = true, .payload = 8), SLUICE_UPLINK), 0);
-	assert_int_equal(deciding_rule(&s4, rules, 3, UP4(.fragment_offset = 8, .payload = 64), SLUICE_UPLINK), 2);
-	assert_int_equal(deciding_rule(&s6, rules, 3,
-				       UP6(.extension = {IPPROTO_FRAGMENT}, .fragment_offset = 8, .payload = 64),
-				       SLUICE_UPLINK),
-			 2);
+	assert_int_equal(
+		deciding_rule(&s4, rules, 3, UP4(.more_fragments = true, .payload = 8), SLUICE_UPLINK), 0);
+	assert_int_equal(
+		deciding_rule(&s4, rules, 3, UP4(.fragment_offset = 8, .payload = 64), SLUICE_UPLINK), 2);
+	assert_int_equal(
+		deciding_rule(&s6, rules, 3,
+			      UP6(.extension = {IPPROTO_FRAGMENT}, .fragment_offset = 8, .payload = 64),
+			      SLUICE_UPLINK),
+		2);
 }
 
 static uint64_t now_ns(void)
@@ -366,14 +393,18 @@ static void every_entry_of_a_list_of_any_length_is_reached_and_none_beyond(void 
 			int uplink = j == count || j % 3 == 2 ? NO_RULE : j;
 			int downlink = j == count || j % 3 != 2 ? NO_RULE : j;
 
-			assert_int_equal(deciding_rule(&s4, rules, count, UP4(.destination_port = port), SLUICE_UPLINK),
+			assert_int_equal(deciding_rule(&s4, rules, count, UP4(.destination_port = port),
+						       SLUICE_UPLINK),
 					 uplink);
-			assert_int_equal(deciding_rule(&s4, rules, count, DOWN4(.source_port = port), SLUICE_DOWNLINK),
-					 downlink);
-			assert_int_equal(deciding_rule(&s6, rules, count, UP6(.destination_port = port), SLUICE_UPLINK),
+			assert_int_equal(
+				deciding_rule(&s4, rules, count, DOWN4(.source_port = port), SLUICE_DOWNLINK),
+				downlink);
+			assert_int_equal(deciding_rule(&s6, rules, count, UP6(.destination_port = port),
+						       SLUICE_UPLINK),
 					 uplink);
-			assert_int_equal(deciding_rule(&s6, rules, count, DOWN6(.source_port = port), SLUICE_DOWNLINK),
-					 downlink);
+			assert_int_equal(
+				deciding_rule(&s6, rules, count, DOWN6(.source_port = port), SLUICE_DOWNLINK),
+				downlink);
 		}
 	}
 }
@@ -389,7 +420,8 @@ static void the_last_of_4096_entries_is_reached(void **state)
 		rules[i] = (struct bpfrun_rule){SLUICE_UPLINK, SLUICE_DENY, .protocol = IPPROTO_TCP};
 	rules[last] = (struct bpfrun_rule){SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP};
 	session = bpfrun_session(run, UE4, rules, SLUICE_MATCHES_PER_DIRECTION);
-	assert_int_equal(deciding_rule(&session, rules, SLUICE_MATCHES_PER_DIRECTION, UP4(), SLUICE_UPLINK), last);
+	assert_int_equal(deciding_rule(&session, rules, SLUICE_MATCHES_PER_DIRECTION, UP4(), SLUICE_UPLINK),
+			 last);
 }
 
 static void the_first_of_two_matches_decides_across_blocks(void **state)
@@ -419,7 +451,9 @@ static void subscribers_are_told_apart_by_address_and_by_64_bit_prefix(void **st
 	assert_int_equal(deciding_rule(&a4, permit, 1, UP4(.source = "10.0.0.5"), SLUICE_UPLINK), 0);
 	assert_int_equal(deciding_rule(&b4, deny, 1, UP4(.source = "10.0.0.6"), SLUICE_UPLINK), 0);
 	assert_int_equal(deciding_rule(&a6, permit, 1, UP6(.source = "2001:db8:5::1"), SLUICE_UPLINK), 0);
-	assert_int_equal(deciding_rule(&a6, permit, 1, UP6(.source = "2001:db8:5::ffff:ffff:ffff:ffff"), SLUICE_UPLINK), 0);
+	assert_int_equal(deciding_rule(&a6, permit, 1, UP6(.source = "2001:db8:5::ffff:ffff:ffff:ffff"),
+				       SLUICE_UPLINK),
+			 0);
 	assert_int_equal(deciding_rule(&b6, deny, 1, UP6(.source = "2001:db8:5:1::1"), SLUICE_UPLINK), 0);
 }
 

@@ -23,9 +23,12 @@ static struct bpfrun_session session4, session6;
 static int setup(void **state)
 {
 	static const struct bpfrun_rule rules[] = {
-		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .remote_port = {53, 53}, .local_port = {4000, 4000}},
-		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP, .remote_port = {80, 80}, .local_port = {4000, 4000}},
-		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_SCTP, .remote_port = {9, 9}, .local_port = {4000, 4000}},
+		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .remote_port = {53, 53},
+		 .local_port = {4000, 4000}},
+		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP, .remote_port = {80, 80},
+		 .local_port = {4000, 4000}},
+		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_SCTP, .remote_port = {9, 9},
+		 .local_port = {4000, 4000}},
 		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_ICMP},
 		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_ICMPV6},
 		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_GRE},
@@ -81,10 +84,11 @@ static void assert_found(const struct packet_spec *spec)
 	struct packet packet;
 
 	packet_build(&packet, spec);
-	assert_int_equal(
-		bpfrun_packet(run, spec->no_ethernet ? BPFRUN_ACCESS_INGRESS_L3 : BPFRUN_ACCESS_INGRESS, &packet, &context)
-			.verdict,
-		BPFRUN_TC_NEXT);
+	assert_int_equal(bpfrun_packet(run,
+				       spec->no_ethernet ? BPFRUN_ACCESS_INGRESS_L3 : BPFRUN_ACCESS_INGRESS,
+				       &packet, &context)
+				 .verdict,
+			 BPFRUN_TC_NEXT);
 	after = bpfrun_usage(run, slot_of(spec));
 	assert_int_equal(after->uplink.packets - before.uplink.packets, 1);
 	assert_int_equal(after->uplink.bytes - before.uplink.bytes, packet.ip_bytes);
@@ -99,12 +103,24 @@ static void assert_malformed(const struct packet *packet)
 	assert_int_equal(bpfrun_drops(run, SLUICE_DROP_MALFORMED, SLUICE_UPLINK).packets, before.packets + 1);
 }
 
-#define UDP4  .source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP, .source_port = 4000, .destination_port = 53
-#define TCP4  .source = UE4, .destination = SERVER4, .protocol = IPPROTO_TCP, .source_port = 4000, .destination_port = 80
-#define SCTP4 .source = UE4, .destination = SERVER4, .protocol = IPPROTO_SCTP, .source_port = 4000, .destination_port = 9
-#define UDP6  .source = UE6, .destination = SERVER6, .protocol = IPPROTO_UDP, .source_port = 4000, .destination_port = 53
-#define TCP6  .source = UE6, .destination = SERVER6, .protocol = IPPROTO_TCP, .source_port = 4000, .destination_port = 80
-#define SCTP6 .source = UE6, .destination = SERVER6, .protocol = IPPROTO_SCTP, .source_port = 4000, .destination_port = 9
+#define UDP4                                                                                 \
+	.source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP, .source_port = 4000, \
+	.destination_port = 53
+#define TCP4                                                                                 \
+	.source = UE4, .destination = SERVER4, .protocol = IPPROTO_TCP, .source_port = 4000, \
+	.destination_port = 80
+#define SCTP4                                                                                 \
+	.source = UE4, .destination = SERVER4, .protocol = IPPROTO_SCTP, .source_port = 4000, \
+	.destination_port = 9
+#define UDP6                                                                                 \
+	.source = UE6, .destination = SERVER6, .protocol = IPPROTO_UDP, .source_port = 4000, \
+	.destination_port = 53
+#define TCP6                                                                                 \
+	.source = UE6, .destination = SERVER6, .protocol = IPPROTO_TCP, .source_port = 4000, \
+	.destination_port = 80
+#define SCTP6                                                                                 \
+	.source = UE6, .destination = SERVER6, .protocol = IPPROTO_SCTP, .source_port = 4000, \
+	.destination_port = 9
 
 static void transport_headers_are_found_in_plain_packets(void **state)
 {
@@ -116,10 +132,15 @@ static void transport_headers_are_found_in_plain_packets(void **state)
 	assert_found(&(struct packet_spec){UDP6});
 	assert_found(&(struct packet_spec){TCP6, .tcp_options = 12, .payload = 700});
 	assert_found(&(struct packet_spec){SCTP6});
-	assert_found(&(struct packet_spec){.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP, .icmp_type = 8});
 	assert_found(&(struct packet_spec){
-		.source = UE6, .destination = SERVER6, .protocol = IPPROTO_ICMPV6, .icmp_type = 128, .payload = 56});
-	assert_found(&(struct packet_spec){.source = UE4, .destination = SERVER4, .protocol = IPPROTO_GRE, .payload = 4});
+		.source = UE4, .destination = SERVER4, .protocol = IPPROTO_ICMP, .icmp_type = 8});
+	assert_found(&(struct packet_spec){.source = UE6,
+					   .destination = SERVER6,
+					   .protocol = IPPROTO_ICMPV6,
+					   .icmp_type = 128,
+					   .payload = 56});
+	assert_found(&(struct packet_spec){
+		.source = UE4, .destination = SERVER4, .protocol = IPPROTO_GRE, .payload = 4});
 }
 
 static void up_to_two_vlan_tags_are_seen_through(void **state)
@@ -157,10 +178,11 @@ static void ipv6_extension_headers_are_skipped(void **state)
 	assert_found(&(struct packet_spec){UDP6, .extension = {IPPROTO_ROUTING}});
 	assert_found(&(struct packet_spec){UDP6, .extension = {IPPROTO_DSTOPTS}});
 	assert_found(&(struct packet_spec){UDP6, .extension = {IPPROTO_AH}});
-	assert_found(&(struct packet_spec){TCP6, .extension = {HOP, IPPROTO_DSTOPTS, IPPROTO_ROUTING, IPPROTO_AH, IPPROTO_DSTOPTS}});
 	assert_found(&(struct packet_spec){
-		TCP6, .extension = {HOP, IPPROTO_DSTOPTS, IPPROTO_DSTOPTS, IPPROTO_DSTOPTS, IPPROTO_DSTOPTS, IPPROTO_DSTOPTS,
-				    IPPROTO_DSTOPTS, IPPROTO_DSTOPTS}});
+		TCP6, .extension = {HOP, IPPROTO_DSTOPTS, IPPROTO_ROUTING, IPPROTO_AH, IPPROTO_DSTOPTS}});
+	assert_found(&(struct packet_spec){
+		TCP6, .extension = {HOP, IPPROTO_DSTOPTS, IPPROTO_DSTOPTS, IPPROTO_DSTOPTS, IPPROTO_DSTOPTS,
+				    IPPROTO_DSTOPTS, IPPROTO_DSTOPTS, IPPROTO_DSTOPTS}});
 }
 
 static void an_extension_header_of_full_length_is_skipped(void **state)
@@ -178,7 +200,8 @@ static void an_extension_header_of_full_length_is_skipped(void **state)
 	packet.length += 2040;
 	payload = htons((uint16_t)(packet.length - packet.network - 40));
 	memcpy(packet.data + packet.network + 4, &payload, 2);
-	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict, BPFRUN_TC_NEXT);
+	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context).verdict,
+			 BPFRUN_TC_NEXT);
 	assert_int_equal(bpfrun_usage(run, session6.base + 1)->uplink.bytes, 40 + 2048 + 108);
 }
 
@@ -187,7 +210,8 @@ static void more_than_eight_extension_headers_are_malformed(void **state)
 	struct packet packet;
 
 	(void)state;
-	packet_build(&packet, &(struct packet_spec){TCP6, .extension = {HOP, 60, 60, 60, 60, 60, 60, 60, 60}});
+	packet_build(&packet,
+		     &(struct packet_spec){TCP6, .extension = {HOP, 60, 60, 60, 60, 60, 60, 60, 60}});
 	assert_malformed(&packet);
 }
 
@@ -201,15 +225,17 @@ static void the_first_fragment_has_ports(void **state)
 {
 	(void)state;
 	assert_found(&(struct packet_spec){UDP4, .more_fragments = true, .payload = 64});
-	assert_found(&(struct packet_spec){UDP6, .extension = {IPPROTO_FRAGMENT}, .more_fragments = true, .payload = 64});
-	assert_found(&(struct packet_spec){TCP6, .extension = {HOP, IPPROTO_FRAGMENT, IPPROTO_DSTOPTS}, .more_fragments = true});
+	assert_found(&(struct packet_spec){UDP6, .extension = {IPPROTO_FRAGMENT}, .more_fragments = true,
+					   .payload = 64});
+	assert_found(&(struct packet_spec){TCP6, .extension = {HOP, IPPROTO_FRAGMENT, IPPROTO_DSTOPTS},
+					   .more_fragments = true});
 }
 
 static void a_later_fragment_has_no_ports(void **state)
 {
 	static const struct packet_spec later4 = {UDP4, .fragment_offset = 1480, .payload = 64};
-	static const struct packet_spec later6 = {
-		UDP6, .extension = {IPPROTO_FRAGMENT}, .fragment_offset = 1448, .payload = 64};
+	static const struct packet_spec later6 = {UDP6, .extension = {IPPROTO_FRAGMENT},
+						  .fragment_offset = 1448, .payload = 64};
 
 	(void)state;
 	assert_int_equal(bpfrun_send(run, BPFRUN_ACCESS_INGRESS, &later4), BPFRUN_TC_DROP);
@@ -228,13 +254,22 @@ static void ethernet_padding_is_not_counted(void **state)
 /* eth_type_trans of a test run reads bytes 12 and 13: addresses that put the right protocol there. */
 static void packets_without_a_link_header_are_parsed_from_their_first_byte(void **state)
 {
-	static const struct bpfrun_rule dns = {
-		SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .remote_port = {53, 53}};
-	static const struct packet_spec packet4 = {.source = "8.0.0.5", .destination = SERVER4, .protocol = IPPROTO_UDP,
-						   .source_port = 4000, .destination_port = 53, .payload = 6, .no_ethernet = true};
-	static const struct packet_spec packet6 = {.source = "2001:db8:86dd:0::5", .destination = SERVER6,
-						   .protocol = IPPROTO_UDP, .source_port = 4000, .destination_port = 53,
-						   .payload = 6, .no_ethernet = true};
+	static const struct bpfrun_rule dns = {SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP,
+					       .remote_port = {53, 53}};
+	static const struct packet_spec packet4 = {.source = "8.0.0.5",
+						   .destination = SERVER4,
+						   .protocol = IPPROTO_UDP,
+						   .source_port = 4000,
+						   .destination_port = 53,
+						   .payload = 6,
+						   .no_ethernet = true};
+	static const struct packet_spec packet6 = {.source = "2001:db8:86dd:0::5",
+						   .destination = SERVER6,
+						   .protocol = IPPROTO_UDP,
+						   .source_port = 4000,
+						   .destination_port = 53,
+						   .payload = 6,
+						   .no_ethernet = true};
 	struct bpfrun_session s4 = bpfrun_session(run, "8.0.0.5", &dns, 1);
 	struct bpfrun_session s6 = bpfrun_session(run, "2001:db8:86dd::", &dns, 1);
 
@@ -247,15 +282,27 @@ static void packets_without_a_link_header_are_parsed_from_their_first_byte(void 
 
 static void the_downlink_programs_see_the_same_headers(void **state)
 {
-	static const struct bpfrun_rule web = {
-		SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP, .remote_port = {443, 443}};
-	static const struct packet_spec packet4 = {.source = SERVER4, .destination = UE4, .protocol = IPPROTO_TCP,
-						   .source_port = 443, .destination_port = 4000, .ip_options = 8,
+	static const struct bpfrun_rule web = {SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP,
+					       .remote_port = {443, 443}};
+	static const struct packet_spec packet4 = {.source = SERVER4,
+						   .destination = UE4,
+						   .protocol = IPPROTO_TCP,
+						   .source_port = 443,
+						   .destination_port = 4000,
+						   .ip_options = 8,
 						   .tag = {0x8100}};
-	static const struct packet_spec packet6 = {.source = SERVER6, .destination = UE6, .protocol = IPPROTO_TCP,
-						   .source_port = 443, .destination_port = 4000, .extension = {HOP, IPPROTO_ROUTING}};
-	static const struct packet_spec bare = {.source = "8.0.0.9", .destination = UE4, .protocol = IPPROTO_TCP,
-						.source_port = 443, .destination_port = 4000, .no_ethernet = true};
+	static const struct packet_spec packet6 = {.source = SERVER6,
+						   .destination = UE6,
+						   .protocol = IPPROTO_TCP,
+						   .source_port = 443,
+						   .destination_port = 4000,
+						   .extension = {HOP, IPPROTO_ROUTING}};
+	static const struct packet_spec bare = {.source = "8.0.0.9",
+						.destination = UE4,
+						.protocol = IPPROTO_TCP,
+						.source_port = 443,
+						.destination_port = 4000,
+						.no_ethernet = true};
 	struct bpfrun_session s4 = bpfrun_session(run, UE4, &web, 1);
 	struct bpfrun_session s6 = bpfrun_session(run, UE6, &web, 1);
 
@@ -270,7 +317,8 @@ static void the_downlink_programs_see_the_same_headers(void **state)
 
 static void headers_that_contradict_each_other_are_malformed(void **state)
 {
-	static const struct packet_spec tcp4 = {TCP4, .payload = 20}, udp4 = {UDP4, .payload = 20}, udp6 = {UDP6};
+	static const struct packet_spec tcp4 = {TCP4, .payload = 20}, udp4 = {UDP4, .payload = 20},
+					udp6 = {UDP6};
 	struct packet packet;
 
 	(void)state;
@@ -320,7 +368,11 @@ static void headers_that_contradict_each_other_are_malformed(void **state)
 static void a_packet_cut_anywhere_before_the_end_of_its_headers_is_malformed(void **state)
 {
 	static const struct packet_spec specs[] = {
-		{UDP4}, {TCP4, .ip_options = 8}, {SCTP4}, {UDP6}, {TCP6, .extension = {HOP, IPPROTO_AH}},
+		{UDP4},
+		{TCP4, .ip_options = 8},
+		{SCTP4},
+		{UDP6},
+		{TCP6, .extension = {HOP, IPPROTO_AH}},
 		{UDP4, .tag = {0x8100, 0x8100}},
 	};
 
@@ -357,7 +409,8 @@ static void xdp_drops_a_packet_that_ends_within_its_ip_header(void **state)
 			packet.length = lengths[j];
 			assert_int_equal(bpfrun_packet(run, BPFRUN_XDP_ACCESS, &packet, &context).verdict,
 					 BPFRUN_XDP_DROP);
-			assert_int_equal(bpfrun_drops(run, SLUICE_DROP_MALFORMED, SLUICE_UPLINK).packets, ++count);
+			assert_int_equal(bpfrun_drops(run, SLUICE_DROP_MALFORMED, SLUICE_UPLINK).packets,
+					 ++count);
 		}
 	}
 }
@@ -367,7 +420,9 @@ static void a_first_fragment_too_short_for_ports_is_malformed(void **state)
 	struct packet packet;
 
 	(void)state;
-	packet_build(&packet, &(struct packet_spec){.source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP,
+	packet_build(&packet, &(struct packet_spec){.source = UE4,
+						    .destination = SERVER4,
+						    .protocol = IPPROTO_UDP,
 						    .more_fragments = true});
 	packet.data[packet.network + 3] = 24;
 	assert_malformed(&packet);

@@ -18,8 +18,10 @@ static struct bpfrun *run;
 static int setup(void **state)
 {
 	static const struct bpfrun_rule rules[] = {
-		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .uplink_class = 0x1234, .downlink_class = 0x4321},
-		{SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .uplink_class = 0x1234, .downlink_class = 0xfffe},
+		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .uplink_class = 0x1234,
+		 .downlink_class = 0x4321},
+		{SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .uplink_class = 0x1234,
+		 .downlink_class = 0xfffe},
 		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP, .downlink_class = 9},
 		{SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP, .uplink_class = 9},
 		{SLUICE_UPLINK, SLUICE_DENY, .protocol = IPPROTO_ICMP, .uplink_class = 9},
@@ -50,7 +52,8 @@ static struct bpfrun_result up(uint8_t protocol, uint32_t mark)
 	struct bpfrun_context context = {.mark = mark, .priority = 7};
 	struct packet packet;
 
-	packet_build(&packet, &(struct packet_spec){.source = UE4, .destination = SERVER4, .protocol = protocol});
+	packet_build(&packet,
+		     &(struct packet_spec){.source = UE4, .destination = SERVER4, .protocol = protocol});
 	return bpfrun_packet(run, BPFRUN_ACCESS_INGRESS, &packet, &context);
 }
 
@@ -59,7 +62,8 @@ static struct bpfrun_result down(const char *destination, uint8_t protocol)
 	struct bpfrun_context context = {.mark = 0x00010042, .priority = 7};
 	struct packet packet;
 
-	packet_build(&packet, &(struct packet_spec){.source = SERVER4, .destination = destination, .protocol = protocol});
+	packet_build(&packet, &(struct packet_spec){
+				      .source = SERVER4, .destination = destination, .protocol = protocol});
 	return bpfrun_packet(run, BPFRUN_ACCESS_EGRESS, &packet, &context);
 }
 
@@ -127,12 +131,14 @@ static void core_egress_turns_the_mark_into_the_priority_of_any_packet(void **st
 	struct packet packets[2];
 
 	(void)state;
-	packet_build(&packets[0], &(struct packet_spec){.source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP});
+	packet_build(&packets[0],
+		     &(struct packet_spec){.source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP});
 	packet_build(&packets[1], &(struct packet_spec){.ethertype = 0x8864, .payload = 46});
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		for (size_t j = 0; j < 2; j++) {
 			struct bpfrun_context context = {.mark = cases[i].mark, .priority = 7};
-			struct bpfrun_result result = bpfrun_packet(run, BPFRUN_CORE_EGRESS, &packets[j], &context);
+			struct bpfrun_result result =
+				bpfrun_packet(run, BPFRUN_CORE_EGRESS, &packets[j], &context);
 
 			assert_int_equal(result.verdict, BPFRUN_TC_NEXT);
 			assert_int_equal(result.priority, CLASS(cases[i].minor));

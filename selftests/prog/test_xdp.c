@@ -53,10 +53,12 @@ static int close_rig(void **state)
 	return 0;
 }
 
-#define IP4(proto, sport, dport)                                                                            \
-	.source = UE4, .destination = SERVER4, .protocol = proto, .source_port = sport, .destination_port = dport
-#define IP6(proto, sport, dport)                                                                            \
-	.source = UE6, .destination = SERVER6, .protocol = proto, .source_port = sport, .destination_port = dport
+#define IP4(proto, sport, dport)                                                        \
+	.source = UE4, .destination = SERVER4, .protocol = proto, .source_port = sport, \
+	.destination_port = dport
+#define IP6(proto, sport, dport)                                                        \
+	.source = UE6, .destination = SERVER6, .protocol = proto, .source_port = sport, \
+	.destination_port = dport
 
 static const struct packet_spec packets[] = {
 	{IP4(IPPROTO_TCP, 4000, 80), .payload = 100},
@@ -76,11 +78,31 @@ static const struct packet_spec packets[] = {
 	{.source = "10.9.9.9", .destination = SERVER4, .protocol = IPPROTO_UDP, .payload = 10},
 	{.source = "2001:db8:dead::1", .destination = SERVER6, .protocol = IPPROTO_UDP, .payload = 10},
 	{.source = "fe80::1", .destination = SERVER6, .protocol = IPPROTO_UDP},
-	{.source = "fe80::1", .destination = "ff02::1", .protocol = IPPROTO_ICMPV6, .icmp_type = 135, .hop_limit = 255},
-	{.source = "2001:db8:5::7", .destination = SERVER6, .protocol = IPPROTO_ICMPV6, .icmp_type = 135, .hop_limit = 255},
-	{.source = "0.0.0.0", .destination = "255.255.255.255", .protocol = IPPROTO_UDP, .source_port = 68, .destination_port = 67},
-	{.source = "192.0.2.5", .destination = "192.0.2.1", .protocol = IPPROTO_UDP, .destination_port = 3784, .hop_limit = 255},
-	{.source = "192.0.2.5", .destination = SERVER4, .protocol = IPPROTO_UDP, .destination_port = 3784, .hop_limit = 255},
+	{.source = "fe80::1",
+	 .destination = "ff02::1",
+	 .protocol = IPPROTO_ICMPV6,
+	 .icmp_type = 135,
+	 .hop_limit = 255},
+	{.source = "2001:db8:5::7",
+	 .destination = SERVER6,
+	 .protocol = IPPROTO_ICMPV6,
+	 .icmp_type = 135,
+	 .hop_limit = 255},
+	{.source = "0.0.0.0",
+	 .destination = "255.255.255.255",
+	 .protocol = IPPROTO_UDP,
+	 .source_port = 68,
+	 .destination_port = 67},
+	{.source = "192.0.2.5",
+	 .destination = "192.0.2.1",
+	 .protocol = IPPROTO_UDP,
+	 .destination_port = 3784,
+	 .hop_limit = 255},
+	{.source = "192.0.2.5",
+	 .destination = SERVER4,
+	 .protocol = IPPROTO_UDP,
+	 .destination_port = 3784,
+	 .hop_limit = 255},
 	{.ethertype = 0x8864, .payload = 60},
 	{.ethertype = 0x88cc, .payload = 60, .mac = "01:80:c2:00:00:0e"},
 	{.ethertype = 0x0806, .payload = 28},
@@ -102,7 +124,8 @@ static void compare(const struct packet *packet, size_t number)
 	after_tc = bpfrun_counters(run);
 
 	if (xdp_drops != tc_drops)
-		fail_msg("packet %zu: XDP %s, tc %s", number, xdp_drops ? "drops" : "passes", tc_drops ? "drops" : "passes");
+		fail_msg("packet %zu: XDP %s, tc %s", number, xdp_drops ? "drops" : "passes",
+			 tc_drops ? "drops" : "passes");
 	assert_memory_equal(&after_xdp, tc_drops ? &after_tc : &zero, sizeof(after_xdp));
 	assert_int_equal(after_tc.drops.packets + after_tc.usage.packets + after_tc.passes.packets, 1);
 }
@@ -139,7 +162,8 @@ static void a_packet_on_its_way_through_both_is_counted_once(void **state)
 
 static void xdp_passes_unknown_subscribers_uncounted_where_they_pass(void **state)
 {
-	static const struct packet_spec stranger = {.source = "10.9.9.9", .destination = SERVER4, .protocol = IPPROTO_UDP};
+	static const struct packet_spec stranger = {
+		.source = "10.9.9.9", .destination = SERVER4, .protocol = IPPROTO_UDP};
 	static const struct packet_spec pppoe = {.ethertype = 0x8864, .payload = 60};
 	struct bpfrun_counters counters, zero = {0};
 
@@ -156,7 +180,8 @@ static void xdp_leaves_what_is_longer_than_the_mtu_to_tc(void **state)
 	/* only the skb knows how many packets such a frame stands for */
 	static const struct packet_spec fits = {IP4(IPPROTO_ICMP, 0, 0), .payload = 1500 - 28};
 	static const struct packet_spec longer = {IP4(IPPROTO_ICMP, 0, 0), .payload = 1501 - 28};
-	static const struct packet_spec tagged = {IP4(IPPROTO_ICMP, 0, 0), .payload = 1500 - 28, .tag = {0x8100, 0x8100}};
+	static const struct packet_spec tagged = {IP4(IPPROTO_ICMP, 0, 0), .payload = 1500 - 28,
+						  .tag = {0x8100, 0x8100}};
 
 	(void)state;
 	assert_int_equal(bpfrun_send(run, BPFRUN_XDP_ACCESS, &fits), BPFRUN_XDP_DROP);

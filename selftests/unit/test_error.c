@@ -81,6 +81,24 @@ static void a_value_with_line_breaks_stays_one_line(void **state)
 	assert_string_equal(err.text, "rule?: id: 'a?level=error??b?'");
 }
 
+static void a_text_is_utf8_whatever_the_value_was(void **state)
+{
+	char value[2 * SL_ERROR_SIZE] = "";
+	struct sl_error err;
+
+	(void)state;
+	sl_error(&err, EINVAL, "ip: '%s'", "\xff\xc0\xaf 10\xe2\x82\xac");
+	assert_string_equal(err.text, "ip: '??? 10\xe2\x82\xac'");
+	sl_error(&err, EINVAL, "'%.4s'", "abc\xc3\xa9");
+	assert_string_equal(err.text, "'abc?'");
+	/* the bound falls within a character */
+	for (size_t i = 0; i < SL_ERROR_SIZE / 2; i++)
+		memcpy(value + 2 * i, "\xc3\xa9", 2);
+	sl_error(&err, EINVAL, "%s", value);
+	assert_int_equal(strlen(err.text), SL_ERROR_SIZE - 1);
+	assert_memory_equal(err.text + SL_ERROR_SIZE - 4, "\xc3\xa9?", 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +108,7 @@ int main(void)
 		cmocka_unit_test(a_text_is_cut_at_its_bound),
 		cmocka_unit_test(a_prefix_of_any_length_stays_inside_the_bound),
 		cmocka_unit_test(a_value_with_line_breaks_stays_one_line),
+		cmocka_unit_test(a_text_is_utf8_whatever_the_value_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
