@@ -24,7 +24,7 @@
 #include "qos/qos.h"
 #include "usage/reporter.h"
 
-/* A chunk of this many classes holds the RTNL lock for a few milliseconds. */
+/* A chunk of this many classes takes some milliseconds even in a large pool. */
 #define POOL_CHUNK	64
 #define POOL_PERIOD_MS	10
 #define POOL_AT_START	512

@@ -61,9 +61,12 @@ for library in $(ldd "$BUILD/sluiced" "$BUILD/sluicectl" | awk '/=>/ { print $1 
 done
 
 podman=(podman --log-level=error --root "$OUT/store" --runroot "$OUT/run")
+before=$(cat "$OUT/id" 2>/dev/null || true)
 "${podman[@]}" build -q --timestamp "$SOURCE_DATE_EPOCH" -t "localhost/sluice:$VERSION" -f deploy/Containerfile "$CONTEXT" >"$OUT/id"
-"${podman[@]}" tag "localhost/sluice:$VERSION" localhost/sluice:latest
-rm -f "$ARCHIVE"
-"${podman[@]}" save -q --format oci-archive -o "$ARCHIVE" "localhost/sluice:$VERSION"
-"${podman[@]}" image prune -f >/dev/null
+if [ ! -s "$ARCHIVE" ] || [ "$(cat "$OUT/id")" != "$before" ]; then
+	"${podman[@]}" tag "localhost/sluice:$VERSION" localhost/sluice:latest
+	rm -f "$ARCHIVE"
+	"${podman[@]}" save -q --format oci-archive -o "$ARCHIVE" "localhost/sluice:$VERSION"
+	"${podman[@]}" image prune -f >/dev/null
+fi
 say "localhost/sluice:$VERSION $(cut -c1-12 "$OUT/id"), $(du -h "$ARCHIVE" | cut -f1) in $ARCHIVE"

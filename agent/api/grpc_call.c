@@ -51,7 +51,7 @@ void sl_call_begin(struct sl_call *call)
 {
 	if (call->is_incomplete)
 		return;
-	call->begun_ms = sl_grpc_now_ms();
+	call->begun_ms = sl_h2_now_ms();
 	call->is_incomplete = true;
 	TAILQ_INSERT_TAIL(&call->conn->incomplete, call, incomplete_link);
 }
@@ -73,7 +73,7 @@ static void note_progress(struct sl_call *call)
 	call->is_unsent = !STAILQ_EMPTY(&call->queue) || (call->is_over && !call->has_ended);
 	if (!call->is_unsent)
 		return;
-	call->progress_ms = sl_grpc_now_ms();
+	call->progress_ms = sl_h2_now_ms();
 	TAILQ_INSERT_TAIL(&conn->unsent, call, unsent_link);
 }
 
@@ -110,7 +110,7 @@ void sl_call_free(struct sl_call *call)
 	sl_call_complete(call);
 	TAILQ_REMOVE(&conn->calls, call, link);
 	if (TAILQ_EMPTY(&conn->calls))
-		conn->idle_ms = sl_grpc_now_ms();
+		conn->idle_ms = sl_h2_now_ms();
 	free(call->text);
 	free(call);
 }

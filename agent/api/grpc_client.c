@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/grpc_status.h"
 #include "base/cleanup.h"
 
 #define BACKOFF_FIRST_MS 100
@@ -24,7 +23,7 @@ static void attempt_failed(struct sl_grpc_client *client, const char *why)
 	client->backoff_ms = client->backoff_ms ? client->backoff_ms * 2 : BACKOFF_FIRST_MS;
 	if (client->backoff_ms > BACKOFF_MOST_MS)
 		client->backoff_ms = BACKOFF_MOST_MS;
-	client->retry_ms = sl_grpc_now_ms() + client->backoff_ms;
+	client->retry_ms = sl_h2_now_ms() + client->backoff_ms;
 	snprintf(client->why, sizeof(client->why), "%s", why);
 }
 
@@ -132,7 +131,7 @@ static bool has_conn(struct sl_grpc_client *client)
 		client->conn = NULL;
 	if (client->conn)
 		return true;
-	if (sl_grpc_now_ms() < client->retry_ms)
+	if (sl_h2_now_ms() < client->retry_ms)
 		return false;
 	if (open_conn(client, &err) == 0)
 		return true;

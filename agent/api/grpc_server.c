@@ -8,7 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/grpc_status.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
@@ -93,16 +92,18 @@ static void conn_closed(struct sl_h2 *h2)
 static struct sl_conn *longest_silent(struct sl_grpc_server *server)
 {
 	struct sl_conn *best = NULL, *conn;
+	bool best_is_busy = false;
 
 	TAILQ_FOREACH(conn, &server->conns, link)
 	{
-		bool has_calls = !TAILQ_EMPTY(&conn->calls);
+		bool is_busy = !TAILQ_EMPTY(&conn->calls);
 
-		if (conn->h2.closing)
+		if (conn->h2.closing || (best && is_busy && !best_is_busy))
 			continue;
-		if (!best || (has_calls ? 1 : 0) < (TAILQ_EMPTY(&best->calls) ? 0 : 1) ||
-		    (has_calls == !TAILQ_EMPTY(&best->calls) && conn->h2.input_ms < best->h2.input_ms))
-			best = conn;
+		if (best && is_busy == best_is_busy && conn->h2.input_ms >= best->h2.input_ms)
+			continue;
+		best = conn;
+		best_is_busy = is_busy;
 	}
 	return best;
 }
@@ -163,7 +164,7 @@ int sl_conn_open(struct sl_grpc_server *server, int socket, struct sl_conn **out
 	TAILQ_INIT(&conn->calls);
 	TAILQ_INIT(&conn->incomplete);
 	TAILQ_INIT(&conn->unsent);
-	conn->opened_ms = sl_grpc_now_ms();
+	conn->opened_ms = sl_h2_now_ms();
 	conn->idle_ms = conn->opened_ms;
 	conn->h2.on_closed = conn_closed;
 	sl_endpoint_peer(fd, conn->peer, &conn->is_local);
@@ -257,7 +258,7 @@ static void check_drain(struct sl_grpc_server *server, uint64_t now)
 static void on_tick(evutil_socket_t fd, short what, void *user)
 {
 	struct sl_grpc_server *server = user;
-	uint64_t now = sl_grpc_now_ms();
+	uint64_t now = sl_h2_now_ms();
 	struct sl_conn *conn;
 
 	(void)fd;
@@ -293,7 +294,7 @@ void sl_grpc_server_drain(struct sl_grpc_server *server, uint32_t limit_ms, void
 		sl_h2_flush_later(&conn->h2);
 	}
 	server->is_draining = true;
-	server->drain_ms = sl_grpc_now_ms();
+	server->drain_ms = sl_h2_now_ms();
 	server->drain_limit_ms = limit_ms;
 	server->on_drained = on_drained;
 	server->drained_user = user;

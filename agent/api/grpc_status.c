@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 
@@ -161,12 +160,4 @@ enum sl_grpc_status sl_grpc_status_from_h2(uint32_t error_code)
 	default:
 		return SL_GRPC_INTERNAL;
 	}
-}
-
-uint64_t sl_grpc_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

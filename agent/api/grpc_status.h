@@ -28,7 +28,4 @@ int sl_grpc_parse_timeout(const uint8_t *value, size_t length, uint64_t *ms);
 enum sl_grpc_status sl_grpc_status_from_http(int http);
 enum sl_grpc_status sl_grpc_status_from_h2(uint32_t error_code);
 
-/* CLOCK_MONOTONIC in milliseconds. */
-uint64_t sl_grpc_now_ms(void);
-
 #endif

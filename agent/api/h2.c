@@ -6,9 +6,16 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "api/grpc_status.h"
+uint64_t sl_h2_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static void on_flush(evutil_socket_t fd, short what, void *user)
 {
@@ -94,7 +101,7 @@ static bool send_parts(struct sl_h2 *h2, const uint8_t *first, size_t first_leng
 	}
 	sent = rc > 0 ? (size_t)rc : 0;
 	if (sent > 0)
-		h2->output_ms = sl_grpc_now_ms();
+		h2->output_ms = sl_h2_now_ms();
 	if (sent == total)
 		return true;
 
@@ -111,7 +118,7 @@ static bool send_parts(struct sl_h2 *h2, const uint8_t *first, size_t first_leng
 		       total - sent - from_first);
 	h2->pending_length = total - sent;
 	h2->pending_sent = 0;
-	h2->output_ms = sl_grpc_now_ms();
+	h2->output_ms = sl_h2_now_ms();
 	event_add(&h2->writable, NULL);
 	if (!h2->reads_while_blocked)
 		event_del(&h2->readable);
@@ -184,7 +191,7 @@ static void on_readable(evutil_socket_t fd, short what, void *user)
 		sl_h2_close(h2, "the peer has closed the connection");
 		return;
 	}
-	h2->input_ms = sl_grpc_now_ms();
+	h2->input_ms = sl_h2_now_ms();
 	taken = nghttp2_session_mem_recv(h2->session, h2->batch->buffer, (size_t)length);
 	if (h2->closing)
 		return;
@@ -225,7 +232,7 @@ static void on_writable(evutil_socket_t fd, short what, void *user)
 			return;
 		}
 		h2->pending_sent += (size_t)rc;
-		h2->output_ms = sl_grpc_now_ms();
+		h2->output_ms = sl_h2_now_ms();
 		if (h2->pending_sent < h2->pending_length)
 			return;
 		free(h2->pending);
@@ -241,7 +248,7 @@ void sl_h2_start(struct sl_h2 *h2, struct sl_h2_batch *batch, int fd, nghttp2_se
 	h2->batch = batch;
 	h2->fd = fd;
 	h2->session = session;
-	h2->input_ms = sl_grpc_now_ms();
+	h2->input_ms = sl_h2_now_ms();
 	h2->output_ms = h2->input_ms;
 	event_assign(&h2->readable, batch->base, fd, EV_READ | EV_PERSIST, on_readable, h2);
 	event_assign(&h2->writable, batch->base, fd, EV_WRITE | EV_PERSIST, on_writable, h2);

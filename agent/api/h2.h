@@ -68,6 +68,9 @@ void sl_h2_start(struct sl_h2 *h2, struct sl_h2_batch *batch, int fd, nghttp2_se
 /* Closes the socket and frees the session and buffers, not *h2. */
 void sl_h2_release(struct sl_h2 *h2);
 
+/* CLOCK_MONOTONIC in milliseconds. */
+uint64_t sl_h2_now_ms(void);
+
 /* Something was submitted to the session. */
 void sl_h2_flush_later(struct sl_h2 *h2);
 

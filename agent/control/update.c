@@ -12,7 +12,7 @@
 #include "control/model.h"
 
 #define NS_PER_S	1000000000ull
-#define BUILD_ON_DEMAND 64 /* classes, some milliseconds */
+#define BUILD_ON_DEMAND 16 /* classes, some milliseconds */
 
 struct entry {
 	struct sl_install install;

@@ -262,6 +262,6 @@ END
 in_gw /usr/bin/python3 "$DIR/bad.py" "$ROOT/selftests/lib" "$BUILD/sluicectl --socket $SOCKET" "$LOG" "$(imsi 1)" >"$DIR/out" 2>&1 ||
 	fail "$(cat "$DIR/out")"
 [ -d "/proc/$AGENT_PID" ] || fail "the agent is gone"
-count_in "$INET" meter "ip saddr $(ue4 1)"
+count_in "$INET" arrived "ip saddr $(ue4 1)"
 sent=$(send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --count 10)
-expect "the old session still works" "$sent" "$(settled "$INET" meter 10)"
+expect "the old session still works" "$sent" "$(settled "$INET" arrived 10)"

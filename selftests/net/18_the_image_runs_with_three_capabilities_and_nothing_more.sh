@@ -45,9 +45,9 @@ rule limited 20 5Mbit 5Mbit
 flow uplink permit udp any 5002
 activate
 silence
-count_in "$INET" meter "ip saddr $(ue4 1) udp dport 5001"
+count_in "$INET" arrived "ip saddr $(ue4 1) udp dport 5001"
 sent=$(send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --count 200 --size 800)
-expect "received" "$sent" "$(settled "$INET" meter 200)"
+expect "received" "$sent" "$(settled "$INET" arrived 200)"
 expect "counted" "$sent" "$(used "$(ue4 1)" meter uplink)"
 sent=$(send_up "$(ue4 1)" "$(host4 1)" --dport 9 --count 30)
 expect "dropped" "$sent" "$(used "$(ue4 1)" $DEFAULT_DROP uplink_dropped)"
