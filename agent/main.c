@@ -25,8 +25,8 @@
 #include "usage/reporter.h"
 
 /* A chunk of this many classes takes some milliseconds even in a large pool. */
-#define POOL_CHUNK	64
-#define POOL_PERIOD_MS	10
+#define POOL_CHUNK	16
+#define POOL_PERIOD_MS	5
 #define POOL_AT_START	512
 #define POOL_RETRY_MS	5000
 #define EMPTY_REPORT_MS 3000 /* before Setup, as pipelined does */
@@ -407,6 +407,16 @@ static int register_services(struct agent *agent, struct sl_error *err)
 	return 0;
 }
 
+/* A session manager tells starts apart by their epochs, also two within one second. */
+static uint64_t next_epoch(struct agent *agent)
+{
+	struct sluice_settings *settings = sl_datapath_maps(agent->datapath)->settings;
+	uint32_t now = (uint32_t)time(NULL);
+
+	settings->epoch = now > settings->epoch ? now : settings->epoch + 1;
+	return settings->epoch;
+}
+
 /*
  * The sockets first: they tell whether another agent is running, before
  * anything in the kernel is touched. Calls are answered when the loop runs.
@@ -439,7 +449,7 @@ static int start(struct agent *agent, struct sl_error *err)
 		.qos = agent->qos,
 		.control = agent->control,
 		.unknown_drop = agent->config.unknown_subscriber == SL_UNKNOWN_DROP,
-		.epoch = (uint64_t)time(NULL),
+		.epoch = next_epoch(agent),
 		.started_ms = monotonic_ms(),
 		.setup_done = agent->config.startup == SL_STARTUP_SERVE,
 		.detach = detach_all,

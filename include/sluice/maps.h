@@ -151,7 +151,7 @@ struct sluice_settings {
 	__u32 layout;            /* SLUICE_LAYOUT */
 	__u32 unknown_drop;      /* 1: packets of unknown subscribers are dropped, 0: they pass */
 	__u32 watch_drops;       /* 1: a record in the events ring for each dropped packet */
-	__u32 reserved;
+	__u32 epoch;             /* of the agent's last start, seconds since 1970; no packet reads it */
 };
 
 /* --- read by the agent and by people only ------------------------------- */
