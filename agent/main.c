@@ -12,8 +12,8 @@
 
 #include "api/health.h"
 #include "api/reflection.h"
+#include "api/reports.h"
 #include "api/service.h"
-#include "api/session_manager.h"
 #include "api/watch.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -22,7 +22,6 @@
 #include "datapath/datapath.h"
 #include "datapath/grace.h"
 #include "qos/qos.h"
-#include "usage/reporter.h"
 
 /* A chunk of this many classes takes some milliseconds even in a large pool. */
 #define POOL_CHUNK	16
@@ -37,7 +36,6 @@ struct agent {
 	struct event *events[8];
 	size_t event_count;
 	struct event *pool_timer;
-	struct event *report_timer;
 	struct sl_datapath *datapath;
 	bool adopted; /* an earlier run's state, which a failed start must leave alone */
 	struct sl_qos *qos;
@@ -45,8 +43,7 @@ struct agent {
 	struct sl_control *control;
 	struct sl_grpc_server *server;
 	struct sl_health *health;
-	struct sl_session_manager *session_manager;
-	struct sl_reporter *reporter;
+	struct sl_reports *reports;
 	struct sl_service service;
 };
 
@@ -185,19 +182,6 @@ static void on_pool_timer(evutil_socket_t fd, short what, void *user)
 	event_add(agent->pool_timer, &again);
 }
 
-static void on_report_timer(evutil_socket_t fd, short what, void *user)
-{
-	struct agent *agent = user;
-	struct timeval again =
-		in_ms(agent->service.setup_done ? agent->config.session_manager.report_interval_ms
-						: EMPTY_REPORT_MS);
-
-	(void)fd;
-	(void)what;
-	sl_reporter_tick(agent->reporter);
-	event_add(agent->report_timer, &again);
-}
-
 static void on_control_event(const struct sl_control_event *event, void *user)
 {
 	static const char *const names[] = {
@@ -216,82 +200,6 @@ static void on_control_event(const struct sl_control_event *event, void *user)
 	}
 	if (agent->service.watchers)
 		sl_watch_session(agent->service.watchers, event);
-}
-
-/* --- usage reports -------------------------------------------------------------------- */
-
-static size_t report_active(struct sl_usage_record *out, size_t max, uint64_t *cursor, void *user)
-{
-	return sl_control_usage(((struct agent *)user)->control, out, max, cursor);
-}
-
-static size_t report_retired(struct sl_usage_record *out, size_t max, void *user)
-{
-	return sl_control_retired(((struct agent *)user)->control, out, max);
-}
-
-static void report_acknowledge(const uint32_t *slots, size_t count, void *user)
-{
-	sl_control_acknowledge(((struct agent *)user)->control, slots, count);
-}
-
-static int report_send(const struct sl_usage_record *records, size_t count, void *user)
-{
-	return sl_session_manager_report(((struct agent *)user)->session_manager, records, count);
-}
-
-static bool report_ready(void *user)
-{
-	return ((struct agent *)user)->service.setup_done;
-}
-
-static void report_change(bool up, const char *reason, void *user)
-{
-	struct agent *agent = user;
-
-	sl_log(up ? SL_LOG_INFO : SL_LOG_WARNING, up ? "session-manager-up" : "session-manager-down",
-	       "address", "%s", agent->config.session_manager.address, "reason", "%s",
-	       reason ? reason : "report acknowledged", NULL);
-	sl_watch_session_manager(agent->service.watchers, up, reason);
-}
-
-static void report_complete(size_t records, void *user)
-{
-	sl_watch_usage_reported(((struct agent *)user)->service.watchers, records);
-}
-
-static void report_done(const char *reason, void *user)
-{
-	sl_reporter_done(((struct agent *)user)->reporter, reason);
-}
-
-static int start_reports(struct agent *agent, struct sl_error *err)
-{
-	static const struct sl_reporter_ops ops = {
-		.active = report_active,
-		.retired = report_retired,
-		.acknowledge = report_acknowledge,
-		.send = report_send,
-		.ready = report_ready,
-		.on_change = report_change,
-		.on_report = report_complete,
-	};
-	struct timeval now = {0};
-	int rc;
-
-	rc = sl_session_manager_new(agent->base, agent->config.session_manager.address, agent->service.epoch,
-				    report_done, agent, &agent->session_manager, err);
-	if (rc < 0)
-		return sl_error_prefix(err, rc, "session_manager.address");
-	rc = sl_reporter_new(&ops, agent, &agent->reporter);
-	if (rc < 0)
-		return sl_error(err, -rc, "out of memory");
-	agent->service.reporter = agent->reporter;
-	agent->service.session_manager = agent->config.session_manager.address;
-	agent->report_timer = event_new(agent->base, -1, 0, on_report_timer, agent);
-	if (!agent->report_timer || event_add(agent->report_timer, &now) < 0)
-		return sl_error(err, ENOMEM, "out of memory");
-	return 0;
 }
 
 /* --- start and end -------------------------------------------------------------------- */
@@ -460,7 +368,8 @@ static int start(struct agent *agent, struct sl_error *err)
 		return sl_error(err, ENOMEM, "out of memory");
 	rc = register_services(agent, err);
 	if (rc == 0 && agent->config.session_manager.configured)
-		rc = start_reports(agent, err);
+		rc = sl_reports_new(agent->base, &agent->service, agent->config.session_manager.address,
+				    agent->config.session_manager.report_interval_ms, &agent->reports, err);
 	if (rc == 0)
 		rc = add_event(agent, SIGTERM, EV_SIGNAL, on_signal, err);
 	if (rc == 0)
@@ -476,16 +385,13 @@ static void stop(struct agent *agent)
 {
 	if (agent->pool_timer)
 		event_free(agent->pool_timer);
-	if (agent->report_timer)
-		event_free(agent->report_timer);
 	for (size_t i = 0; i < agent->event_count; i++)
 		event_free(agent->events[i]);
 	if (agent->datapath)
 		sl_watch_drops(agent->datapath, false);
-	sl_session_manager_free(agent->session_manager);
+	sl_reports_free(agent->reports);
 	sl_grpc_server_free(agent->server);
 	sl_health_free(agent->health);
-	sl_reporter_free(agent->reporter);
 	sl_watchers_free(agent->service.watchers);
 	sl_control_free(agent->control);
 	sl_grace_free(agent->grace);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Usage reports: the reporter of usage/ with its clock, fed by control/, its
+ * messages sent to the session manager.
+ */
+#ifndef SL_API_REPORTS_H
+#define SL_API_REPORTS_H
+
+#include <stdint.h>
+
+#include "api/service.h"
+#include "base/error.h"
+
+struct event_base;
+struct sl_reports;
+
+/*
+ * Reports every interval, the first at once; before Setup an empty report every
+ * three seconds, which shows the epoch. Sets service->reporter and
+ * service->session_manager; the service and the address outlive the reports.
+ */
+int sl_reports_new(struct event_base *base, struct sl_service *service, const char *address,
+		   uint32_t interval_ms, struct sl_reports **out, struct sl_error *err);
+void sl_reports_free(struct sl_reports *reports);
+
+#endif
