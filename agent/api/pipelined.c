@@ -6,6 +6,7 @@
 
 #include "api/convert.h"
 #include "api/message.h"
+#include "api/reports.h"
 #include "api/service.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -147,6 +148,8 @@ static void setup_apply(struct sl_service *service, struct sl_call *call,
 	} else {
 		service->setup_done = true;
 		service->setup_applied = true;
+		if (service->reports)
+			sl_reports_now(service->reports);
 		sl_log(SL_LOG_INFO, "setup-done", "requests", "%zu", wire->n_requests, "sessions", "%u",
 		       sl_control_known_sessions(service->control), NULL);
 		reply_setup(call, MAGMA__LTE__SETUP_FLOWS_RESULT__RESULT__SUCCESS);

@@ -113,6 +113,7 @@ int sl_reports_new(struct event_base *base, struct sl_service *service, const ch
 		goto fail;
 	}
 	service->reporter = reports->reporter;
+	service->reports = reports;
 	service->session_manager = address;
 	*out = reports;
 	return 0;
@@ -120,6 +121,13 @@ int sl_reports_new(struct event_base *base, struct sl_service *service, const ch
 fail:
 	sl_reports_free(reports);
 	return rc;
+}
+
+void sl_reports_now(struct sl_reports *reports)
+{
+	struct timeval now = {0};
+
+	event_add(reports->timer, &now);
 }
 
 void sl_reports_free(struct sl_reports *reports)

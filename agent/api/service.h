@@ -14,6 +14,7 @@
 #include "control/control.h"
 #include "usage/reporter.h"
 
+struct sl_reports;
 struct sl_watchers;
 
 struct sl_service {
@@ -22,6 +23,7 @@ struct sl_service {
 	struct sl_qos *qos; /* NULL: no queues */
 	struct sl_control *control;
 	struct sl_reporter *reporter; /* NULL: no session manager */
+	struct sl_reports *reports;   /* NULL likewise */
 	const char *session_manager;  /* its address, or NULL */
 	bool unknown_drop;
 
