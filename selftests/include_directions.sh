@@ -35,26 +35,28 @@ complain() {
 	failed=$((failed + 1))
 }
 
-# folder or file of agent/ -> its name in the table above
+# file -> $noun, its name in the table above
 noun_of() {
-	local path=$1
-	case $path in
-	agent/*/*) path=${path#agent/}; echo "${path%%/*}" ;;
-	agent/main.[ch]) echo main.c ;;
-	include/*) echo include ;;
-	bpf/*) echo bpf ;;
+	case $1 in
+	agent/*/*)
+		noun=${1#agent/}
+		noun=${noun%%/*}
+		;;
+	agent/main.[ch]) noun=main.c ;;
+	*) noun=${1%%/*} ;;
 	esac
 }
 
 while IFS= read -r file; do
-	noun=$(noun_of "$file")
+	noun_of "$file"
 	if [ -z "${allowed[$noun]:-}" ]; then
 		complain "$file" 1 "agent/$noun is not in the list of $0: say what it may include"
 		continue
 	fi
 	checked=$((checked + 1))
 	while IFS=: read -r line text; do
-		header=$(sed -E 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]+)[>"].*/\1/' <<<"$text")
+		[[ $text =~ [\<\"]([^\>\"]+)[\>\"] ]] || continue
+		header=${BASH_REMATCH[1]}
 		case $header in
 		*.pb-c.h | protobuf-c/*)
 			[ "$noun" = api ] || complain "$file" "$line" "protobuf is seen by agent/api alone: $header"

@@ -8,6 +8,8 @@
 #   build/unit/test_*               units under ASan and UBSan
 #   build/prog/test_*               the BPF programs on the running kernel
 #   selftests/net/*.sh              namespaces, real traffic; exit 77 after "SKIP: reason" = cannot run here
+#                                   one that runs many cases says so in its last line, in the words of ours, and
+#                                   each case counts; what it skips begins with "SKIP "
 #
 # Environment: BUILD (build), TIMEOUT (seconds for one test, 120), VERBOSE=1 (show all output).
 set -uo pipefail
@@ -78,46 +80,63 @@ run_cmocka() {
 }
 
 run_script() {
-	local script=$1 code start=$SECONDS
+	local script=$1 code ok=1 bad=1 skip=0 many="" start=$SECONDS
 	timeout -k 15 "$TIMEOUT" bash "$script" >"$output" 2>&1 </dev/null
 	code=$?
+	if [[ $(tail -1 "$output") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+		ok=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]} skip=${BASH_REMATCH[3]}
+		many="$ok passed$([ "$skip" -gt 0 ] && echo ", $skip skipped"), "
+	fi
 	case $code in
 	0)
-		passed=$((passed + 1))
-		report ok "$script" "$((SECONDS - start)) s"
-		[ -z "$VERBOSE" ] || show
+		passed=$((passed + ok))
+		skipped=$((skipped + skip))
+		report ok "$script" "$many$((SECONDS - start)) s"
+		if [ -z "$VERBOSE" ]; then
+			[ "$skip" -eq 0 ] || sed -n 's/^SKIP /    &/p' "$output"
+		else
+			show
+		fi
 		;;
 	77)
 		skipped=$((skipped + 1))
 		report skip "$script" "$(sed -n 's/^SKIP: //p' "$output" | tail -1)"
 		;;
 	*)
-		failed=$((failed + 1))
+		[ -z "$many" ] || passed=$((passed + ok)) skipped=$((skipped + skip))
+		failed=$((failed + (bad > 0 ? bad : 1)))
 		failures+=("$script")
-		report FAIL "$script" "exit $code$([ $code -eq 124 ] && echo ": over $TIMEOUT s"), $((SECONDS - start)) s"
+		report FAIL "$script" "${many}exit $code$([ $code -eq 124 ] && echo ": over $TIMEOUT s"), $((SECONDS - start)) s"
 		show
 		;;
 	esac
 }
 
-words=("$@")
-shopt -s nullglob
-for test in selftests/*.sh; do
-	[ "$test" != selftests/run.sh ] && wanted "$test" && run_script "$test"
-done
-for test in "$BUILD"/unit/test_* "$BUILD"/prog/test_*; do
-	[ -x "$test" ] && [[ $test != *.d ]] && wanted "$test" && run_cmocka "$test"
-done
-for test in selftests/net/*.sh; do
-	wanted "$test" && run_script "$test"
-done
+# a function, so that the shell has read all of it before the first test runs
+main() {
+	local test
+	words=("$@")
+	shopt -s nullglob
+	for test in selftests/*.sh; do
+		[ "$test" != selftests/run.sh ] && wanted "$test" && run_script "$test"
+	done
+	for test in "$BUILD"/unit/test_* "$BUILD"/prog/test_*; do
+		[ -x "$test" ] && [[ $test != *.d ]] && wanted "$test" && run_cmocka "$test"
+	done
+	for test in selftests/net/*.sh; do
+		wanted "$test" && run_script "$test"
+	done
 
-if [ $((passed + failed + skipped)) -eq 0 ]; then
-	echo "run.sh: no test has '${words[*]:-}' in its path" >&2
-	failed=1
-fi
-if [ ${#failures[@]} -gt 0 ]; then
-	echo "failed: ${failures[*]}"
-fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+	if [ $((passed + failed + skipped)) -eq 0 ]; then
+		echo "run.sh: no test has '${words[*]:-}' in its path" >&2
+		failed=1
+	fi
+	if [ ${#failures[@]} -gt 0 ]; then
+		echo "failed: ${failures[*]}"
+	fi
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" -eq 0 ]
+}
+
+main "$@"
+exit

@@ -58,9 +58,6 @@ static int read_flow(const char *field, const Magma__Lte__FlowDescription *wire,
 	};
 	int rc;
 
-	if (!protobuf_c_enum_descriptor_get_value(&magma__lte__flow_description__action__descriptor,
-						  (int)wire->action))
-		return sl_error(err, EINVAL, "rule.flow_list.action: unknown value %d", (int)wire->action);
 	if (!protobuf_c_enum_descriptor_get_value(&magma__lte__flow_match__direction__descriptor,
 						  (int)from->direction))
 		return sl_error(err, EINVAL, "%s.direction: unknown value %d", field, (int)from->direction);
@@ -94,6 +91,9 @@ int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct
 	memcpy(rule.id, wire->id, length);
 	if (wire->redirect && wire->redirect->support == MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__ENABLED)
 		return sl_error(err, EOPNOTSUPP, "rule.redirect: not supported yet");
+	if (wire->redirect && wire->redirect->support != MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__DISABLED)
+		return sl_error(err, EINVAL, "rule.redirect.support: unknown value %d",
+				(int)wire->redirect->support);
 	if (wire->app_name != 0)
 		return sl_error(err, EOPNOTSUPP,
 				"rule.app_name: %d needs packet inspection, which is not there",
@@ -105,10 +105,15 @@ int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct
 	if (!flows)
 		return sl_error(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < wire->n_flow_list; i++) {
+		const Magma__Lte__FlowDescription *flow = wire->flow_list[i];
 		char field[FIELD_TEXT];
 
+		if (!protobuf_c_enum_descriptor_get_value(&magma__lte__flow_description__action__descriptor,
+							  (int)flow->action))
+			return sl_error(err, EINVAL, "rule.flow_list[%zu].action: unknown value %d", i,
+					(int)flow->action);
 		snprintf(field, sizeof(field), "rule.flow_list[%zu].match", i);
-		rc = read_flow(field, wire->flow_list[i], &flows[i], err);
+		rc = read_flow(field, flow, &flows[i], err);
 		if (rc < 0)
 			return rc;
 	}

@@ -2,7 +2,6 @@
 #include "api/session_manager.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/convert.h"
@@ -51,7 +50,7 @@ static void on_done(enum sl_grpc_status status, const char *text, const uint8_t 
 		    void *user)
 {
 	struct sl_session_manager *manager = user;
-	char reason[160];
+	struct sl_error reason;
 
 	(void)message;
 	(void)length;
@@ -59,8 +58,8 @@ static void on_done(enum sl_grpc_status status, const char *text, const uint8_t 
 		manager->done(NULL, manager->user);
 		return;
 	}
-	snprintf(reason, sizeof(reason), "gRPC status %d: %s", (int)status, text ? text : "");
-	manager->done(reason, manager->user);
+	sl_error(&reason, EIO, "gRPC status %d: %s", (int)status, text ? text : "");
+	manager->done(reason.text, manager->user);
 }
 
 int sl_session_manager_report(struct sl_session_manager *manager, const struct sl_usage_record *records,

@@ -6,7 +6,7 @@
  * attached alone. A program of another owner that stands alone is never
  * replaced.
  *
- * Ours is known by its pin, and, should the pin be lost, by its name and maps.
+ * Ours is known by its pin, and, should the pin be lost, by the maps it reads.
  * A lone program is replaced with XDP_FLAGS_REPLACE, which names the one that
  * goes; in the dispatcher the new one joins before the old one leaves. Either
  * way there is no moment without one.
@@ -92,15 +92,19 @@ static uint32_t first_program(const struct state *state)
 }
 
 /* libxdp pins what a dispatcher calls, so no id has to be opened to look inside. */
+static int open_member(unsigned int ifindex, uint32_t dispatcher, int slot)
+{
+	char path[SL_PIN_PATH_SIZE];
+
+	snprintf(path, sizeof(path), SL_BPFFS "/xdp/dispatch-%u-%u/prog%d-prog", ifindex, dispatcher, slot);
+	return bpf_obj_get(path);
+}
+
 static bool dispatcher_holds(unsigned int ifindex, uint32_t dispatcher, uint32_t id)
 {
-	for (int i = 0; id && dispatcher && i < DISPATCHER_PROGRAMS; i++) {
-		char path[SL_PIN_PATH_SIZE];
-		_cleanup_fd_ int fd = -1;
+	for (int slot = 0; id && dispatcher && slot < DISPATCHER_PROGRAMS; slot++) {
+		_cleanup_fd_ int fd = open_member(ifindex, dispatcher, slot);
 
-		snprintf(path, sizeof(path), SL_BPFFS "/xdp/dispatch-%u-%u/prog%d-prog", ifindex, dispatcher,
-			 i);
-		fd = bpf_obj_get(path);
 		if (sl_program_id(fd) == id)
 			return true;
 	}
@@ -115,39 +119,47 @@ static bool in_dispatcher(unsigned int ifindex, const struct state *state, uint3
 	return false;
 }
 
-static bool uses_our_maps(const struct bpf_prog_info *info, const __u32 *map_ids)
+static bool is_attached(unsigned int ifindex, const struct state *state, uint32_t id)
 {
-	for (__u32 i = 0; i < info->nr_map_ids; i++) {
-		struct bpf_map_info map = {0};
-		__u32 size = sizeof(map);
-		_cleanup_fd_ int fd = -1;
+	return lone_mode(state, id) || in_dispatcher(ifindex, state, id);
+}
 
-		fd = bpf_map_get_fd_by_id(map_ids[i]);
-		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &map, &size) == 0 &&
-		    strcmp(map.name, "endpoints4") == 0)
+/* Does it read the very maps that are pinned? Then it is ours, whatever became of its own pin. */
+static bool uses_our_maps(const struct sl_datapath *datapath, int program_fd)
+{
+	struct bpf_map_info map = {0};
+	__u32 map_size = sizeof(map);
+	__u32 map_ids[32];
+	struct bpf_prog_info info = {.nr_map_ids = SL_ARRAY_SIZE(map_ids), .map_ids = (uintptr_t)map_ids};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(datapath->map_fd[SL_MAP_ENDPOINTS4], &map, &map_size) < 0 ||
+	    bpf_obj_get_info_by_fd(program_fd, &info, &size) < 0)
+		return false;
+	for (__u32 i = 0; i < info.nr_map_ids && i < SL_ARRAY_SIZE(map_ids); i++)
+		if (map_ids[i] == map.id)
 			return true;
-	}
 	return false;
 }
 
-/* A program of ours whose pin is lost; an fd, or negative. Works only where ids may be opened. */
-static int find_unpinned(const struct state *state)
+/* A program of ours whose pin is lost; an fd, or negative. A lone one is found only where ids may be opened.
+ */
+static int find_unpinned(const struct sl_datapath *datapath, unsigned int ifindex, const struct state *state)
 {
 	for (size_t i = 0; i < SL_ARRAY_SIZE(state->id); i++) {
-		__u32 map_ids[32];
-		struct bpf_prog_info info = {.nr_map_ids = SL_ARRAY_SIZE(map_ids),
-					     .map_ids = (uintptr_t)map_ids};
-		__u32 size = sizeof(info);
-		_cleanup_fd_ int fd = -1;
+		_cleanup_fd_ int lone = -1;
 
 		if (!state->id[i])
 			continue;
-		fd = bpf_prog_get_fd_by_id(state->id[i]);
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ||
-		    strcmp(info.name, PROGRAM_NAME) != 0 || info.nr_map_ids > SL_ARRAY_SIZE(map_ids))
-			continue;
-		if (uses_our_maps(&info, map_ids))
-			return SL_TAKE_FD(fd);
+		lone = bpf_prog_get_fd_by_id(state->id[i]);
+		if (lone >= 0 && uses_our_maps(datapath, lone))
+			return SL_TAKE_FD(lone);
+		for (int slot = 0; slot < DISPATCHER_PROGRAMS; slot++) {
+			_cleanup_fd_ int member = open_member(ifindex, state->id[i], slot);
+
+			if (member >= 0 && uses_our_maps(datapath, member))
+				return SL_TAKE_FD(member);
+		}
 	}
 	return -ENOENT;
 }
@@ -384,8 +396,9 @@ static int join_or_refuse(const struct attempt *attempt, const struct state *sta
 	}
 	return sl_error(attempt->err, EEXIST,
 			"interface %s: a foreign XDP program is attached (program id %u%s%s); sluice does "
-			"not touch it",
-			attempt->device->name, foreign, name[0] ? ", name " : "", name);
+			"not touch it; if nobody needs it: ip link set dev %s xdp off",
+			attempt->device->name, foreign, name[0] ? ", name " : "", name,
+			attempt->device->name);
 }
 
 int sl_xdp_attach(struct sl_datapath *datapath, const struct sl_device *device, struct sl_hook *hook,
@@ -411,15 +424,15 @@ int sl_xdp_attach(struct sl_datapath *datapath, const struct sl_device *device, 
 
 	/* a start that died between attaching and settling left its program under the other name */
 	coming_fd = bpf_obj_get(attempt.coming_path);
-	if (lone_mode(&state, sl_program_id(coming_fd)))
+	if (is_attached(device->ifindex, &state, sl_program_id(coming_fd)))
 		rename(attempt.coming_path, attempt.path);
 	old_fd = bpf_obj_get(attempt.path);
+	if (!is_attached(device->ifindex, &state, sl_program_id(old_fd))) {
+		sl_cleanup_fd(&old_fd);
+		old_fd = find_unpinned(datapath, device->ifindex, &state);
+	}
 	if (old_fd >= 0 && in_dispatcher(device->ifindex, &state, sl_program_id(old_fd)))
 		return ids ? replace_in_dispatcher(&attempt, old_fd) : keep_in_dispatcher(&attempt, old_fd);
-	if (!lone_mode(&state, sl_program_id(old_fd))) {
-		sl_cleanup_fd(&old_fd);
-		old_fd = find_unpinned(&state);
-	}
 	mode = lone_mode(&state, sl_program_id(old_fd));
 	if (mode)
 		return replace_alone(&attempt, mode, old_fd);
@@ -471,6 +484,5 @@ bool sl_xdp_is_attached(const struct sl_hook *hook)
 	struct state state;
 
 	return read_state(hook->pin.ifindex, &state) == 0 &&
-	       (lone_mode(&state, hook->program_id) ||
-		in_dispatcher(hook->pin.ifindex, &state, hook->program_id));
+	       is_attached(hook->pin.ifindex, &state, hook->program_id);
 }

@@ -142,11 +142,15 @@ static void log_hook(const struct sl_hook *hook)
 static int attach_tc(struct sl_datapath *datapath, const struct sl_device *device, struct sl_hook *hook,
 		     const char *no_xdp, struct sl_error *err)
 {
-	enum sl_program program = tc_program(device, hook->role, hook->pin.kind);
+	int program_fd = sl_program_fd(datapath, tc_program(device, hook->role, hook->pin.kind));
 	size_t used;
 	int r;
 
-	r = sl_tc_attach(datapath, device, hook, sl_program_fd(datapath, program), err);
+	if (program_fd < 0)
+		return sl_error(err, EAGAIN,
+				"interface %s has another link layer than when the agent started; restart it",
+				device->name);
+	r = sl_tc_attach(datapath, device, hook, program_fd, err);
 	if (r < 0)
 		return r;
 	used = strlen(hook->reason);

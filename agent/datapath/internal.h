@@ -117,6 +117,7 @@ const char *sl_library_message(void);
 void sl_library_quiet(void);
 
 int sl_programs_load(struct sl_datapath *datapath, bool adopted, struct sl_error *err);
+/* Negative for a program that no device needed at the start. */
 int sl_program_fd(const struct sl_datapath *datapath, enum sl_program program);
 /* 0 when the fd is no program. */
 uint32_t sl_program_id(int fd);

@@ -54,6 +54,31 @@ const char *sl_library_message(void)
 	return last_message;
 }
 
+/*
+ * Only what the devices need: verifying a program costs a start some 0.2 s. A
+ * device that cannot be read now may be there when the programs are attached.
+ */
+static void choose_programs(const struct sl_datapath *datapath)
+{
+	const struct sl_datapath_config *config = &datapath->config;
+	struct sl_device device;
+	bool ethernet = false;
+	bool plain = false;
+
+	for (unsigned int i = 0; i < config->device_count; i++) {
+		bool known = sl_device_read(config->device[i].name, &device, NULL) == 0;
+
+		if (config->device[i].role != SL_ROLE_ACCESS)
+			continue;
+		ethernet |= !known || device.ethernet;
+		plain |= !known || !device.ethernet;
+	}
+	bpf_program__set_autoload(datapath->tc->progs.access_ingress, ethernet);
+	bpf_program__set_autoload(datapath->tc->progs.access_egress, ethernet);
+	bpf_program__set_autoload(datapath->tc->progs.access_ingress_l3, plain);
+	bpf_program__set_autoload(datapath->tc->progs.access_egress_l3, plain);
+}
+
 int sl_programs_load(struct sl_datapath *datapath, bool adopted, struct sl_error *err)
 {
 	int r;
@@ -64,6 +89,7 @@ int sl_programs_load(struct sl_datapath *datapath, bool adopted, struct sl_error
 	r = sl_maps_prepare_object(datapath, datapath->tc->obj, err);
 	if (r < 0)
 		return r;
+	choose_programs(datapath);
 	r = sluice_tc__load(datapath->tc);
 	if (r < 0)
 		return sl_error(err, -r, "loading the tc programs: %s: %s%s", strerror(-r), last_message,

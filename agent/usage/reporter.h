@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "usage/record.h"
 
 /* Records in one message: about 2.5 MiB, below the 4 MiB that gRPC clients accept by default. */
@@ -38,7 +39,7 @@ struct sl_reporter_stats {
 	uint64_t reports;
 	uint64_t failures;
 	uint64_t last_report_ms; /* CLOCK_REALTIME */
-	char last_error[160];
+	char last_error[SL_ERROR_SIZE];
 };
 
 struct sl_reporter;
@@ -49,7 +50,7 @@ void sl_reporter_free(struct sl_reporter *reporter);
 /* The interval has passed: begins a cycle unless one is under way. */
 void sl_reporter_tick(struct sl_reporter *reporter);
 
-/* The answer to the message under way; reason is NULL when it was acknowledged. */
+/* The answer to the message under way; reason is NULL when it was acknowledged, else one line of UTF-8. */
 void sl_reporter_done(struct sl_reporter *reporter, const char *reason);
 
 void sl_reporter_stats(const struct sl_reporter *reporter, struct sl_reporter_stats *out);

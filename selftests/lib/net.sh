@@ -89,12 +89,6 @@ expect_code() {
 	[ "$code" = "$wanted" ] || fail "$what: expected exit $wanted, got $code: $(cat "$DIR/out" "$DIR/err")"
 }
 
-# within WHAT PERCENT WANTED GOT
-within() {
-	is_within "$2" "$3" "$4" || fail "$1: expected $3 within $2 %, got $4"
-	echo "$1: asked $3, reached $4"
-}
-
 # eventually WHAT SECONDS COMMAND...: until the command succeeds
 eventually() {
 	local what=$1 until=$((SECONDS + $2))
@@ -516,3 +510,18 @@ rate_done() {
 }
 # is_within PERCENT WANTED GOT
 is_within() { awk -v p="$1" -v w="$2" -v g="$3" 'BEGIN { d = g - w; if (d < 0) d = -d; exit !(d <= w * p / 100) }'; }
+
+# reaches WHAT WANTED NAME NAMESPACE DEVICE FILTER...: within 2 %, in one of four
+# windows: other load on this machine can take a queue's turn away, but it cannot
+# make a wrong rate right.
+reaches() {
+	local what=$1 wanted=$2 tries
+	shift 2
+	for ((tries = 0; tries < 4; tries++)); do
+		rate_start "$@"
+		rate_done "$1"
+		echo "$what: asked $wanted, reached $RATE"
+		is_within 2 "$wanted" "$RATE" && return
+	done
+	fail "$what: expected $wanted within 2 %, got $RATE at last"
+}

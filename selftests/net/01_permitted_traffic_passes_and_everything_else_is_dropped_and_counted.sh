@@ -28,10 +28,10 @@ for n in 1 2; do # two sessions with the same rules must not mix
 done
 activate
 
-# one WHAT SENDER FROM TO REMAINS? ... -> sends and compares
+# Sends and compares: what was sent, what arrived, what was counted.
 number=0
 exchange() { # permit|rule-deny|no-rule, uplink|downlink, family, rule, count, size, [send's options]
-	local fate=$1 direction=$2 family=$3 rule=$4 count=$5 size=$6 from to ue sent match what
+	local fate=$1 direction=$2 family=$3 rule=$4 count=$5 size=$6 to ue sent match what
 	shift 6
 	number=$((number + 1))
 	ue=$("ue$family" 1)

@@ -17,21 +17,6 @@ for family in 4 6; do
 done
 activate
 
-# reaches WHAT WANTED NAME NAMESPACE DEVICE FILTER...: within 2 %, in one of four
-# windows of 3 s: other load on this machine can take a queue's turn away, but it
-# cannot make a wrong rate right.
-reaches() {
-	local what=$1 wanted=$2 tries
-	shift 2
-	for ((tries = 0; tries < 4; tries++)); do
-		rate_start "$@"
-		rate_done "$1"
-		echo "$what: asked $wanted, reached $RATE"
-		is_within 2 "$wanted" "$RATE" && return
-	done
-	fail "$what: expected $wanted within 2 %, got $RATE at last"
-}
-
 for family in 4 6; do
 	match=ip
 	[ $family = 4 ] || match=ip6

@@ -82,6 +82,6 @@ for ((i = 0; i < 5; i++)); do
 	[ $(($(date +%s%N) - started)) -lt 2000000000 ] || fail "the API waits for the slow session manager"
 	sleep 0.2
 done
-sent=$(send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --count 10 --size 500)
+send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --count 10 --size 500 >/dev/null
 expect "counted meanwhile" "120 60000" "$(used "$(ue4 1)" meter uplink)"
 eventually "the slow session manager gets it too" 25 reported meter bytes_tx 60000

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <xdp/libxdp.h>
 
 #include <cmocka.h>
 
@@ -193,7 +194,7 @@ static void a_foreign_program_that_took_our_place_survives_detaching(void **stat
 	fixture_close(datapath);
 }
 
-static void our_program_whose_pin_is_lost_is_known_by_its_name_and_maps(void **state)
+static void our_program_whose_pin_is_lost_is_known_by_its_maps(void **state)
 {
 	struct sl_datapath_config config = xdp_config();
 	struct sl_datapath *datapath = fixture_start(&config, false);
@@ -251,6 +252,55 @@ static void detaching_takes_xdp_off(void **state)
 	fixture_close(datapath);
 }
 
+static int programs_in_dispatcher(const char *interface)
+{
+	struct xdp_multiprog *multi = xdp_multiprog__get_from_ifindex((int)if_nametoindex(interface));
+	int count;
+
+	if (libxdp_get_error(multi))
+		return 0;
+	count = xdp_multiprog__is_legacy(multi) ? -1 : xdp_multiprog__program_count(multi);
+	xdp_multiprog__close(multi);
+	return count;
+}
+
+static void in_a_dispatcher_ours_comes_and_goes_beside_those_of_others(void **state)
+{
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .find_filename = "xdp-dispatcher.o",
+			    .prog_name = "xdp_pass");
+	struct xdp_program *foreign = xdp_program__create(&opts);
+	struct sl_datapath_config config = xdp_config();
+	int ifindex = (int)if_nametoindex("access0");
+	struct sl_datapath *datapath;
+	struct sl_error err = {""};
+
+	(void)state;
+	assert_int_equal(libxdp_get_error(foreign), 0);
+	assert_int_equal(xdp_program__attach(foreign, ifindex, XDP_MODE_NATIVE, 0), 0);
+	if (programs_in_dispatcher("access0") != 1) {
+		xdp_program__close(foreign);
+		print_message("SKIP: this kernel refuses libxdp's dispatcher\n");
+		skip();
+	}
+	for (int start = 0; start < 3; start++) {
+		datapath = fixture_start(&config, start > 0);
+		assert_string_equal(fixture_hook(datapath, "access0", "xdp").mechanism, "xdp-dispatcher");
+		assert_true(fixture_hook(datapath, "access0", "xdp").attached);
+		assert_int_equal(programs_in_dispatcher("access0"), 2);
+		fixture_close(datapath);
+	}
+	/* a lost pin must not double it */
+	fixture_run("rm %s/hooks/xdp-*", fixture_pin_path());
+	datapath = fixture_start(&config, true);
+	assert_int_equal(programs_in_dispatcher("access0"), 2);
+	assert_int_equal(sl_datapath_detach(datapath, &err), 0);
+	fixture_close(datapath);
+	assert_int_equal(programs_in_dispatcher("access0"), 1);
+	assert_true(xdp_program__is_attached(foreign, ifindex) == XDP_MODE_NATIVE);
+	assert_int_equal(xdp_program__detach(foreign, ifindex, XDP_MODE_NATIVE, 0), 0);
+	xdp_program__close(foreign);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_devices, fixture_no_devices)
 
 int main(void)
@@ -263,10 +313,11 @@ int main(void)
 		TEST(a_restart_replaces_the_program_without_a_gap),
 		TEST(a_foreign_xdp_program_is_named_and_left_alone),
 		TEST(a_foreign_program_that_took_our_place_survives_detaching),
-		TEST(our_program_whose_pin_is_lost_is_known_by_its_name_and_maps),
+		TEST(our_program_whose_pin_is_lost_is_known_by_its_maps),
 		TEST(a_start_that_died_before_it_settled_is_recovered),
 		TEST(changing_to_mode_tc_takes_xdp_off),
 		TEST(detaching_takes_xdp_off),
+		TEST(in_a_dispatcher_ours_comes_and_goes_beside_those_of_others),
 	};
 
 	return cmocka_run_group_tests_name("datapath: XDP hook", tests, fixture_setup, fixture_teardown);

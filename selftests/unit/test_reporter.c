@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "usage/reporter.h"
+
+#define RETIRED_SLOT 1000000 /* retired records have slots from here on, active ones from 0 */
+
+/* A control and a session manager that do what the test says and remember what they were asked. */
+struct fake {
+	struct sl_reporter *reporter;
+	bool ready;
+	int send_result;
+	size_t active;
+	size_t retired;
+	size_t not_final; /* of the retired, the last so many are not final yet */
+
+	unsigned int sent; /* messages */
+	size_t count;	   /* records in the last one */
+	size_t retired_in; /* retired ones among them */
+	size_t seen;	   /* active ones in all messages of the cycle */
+	uint32_t first_active;
+
+	unsigned int acknowledged; /* calls */
+	size_t slots;		   /* in the last one */
+	uint32_t slot[8];
+
+	unsigned int ups, downs;
+	char reason[64];
+	unsigned int cycles;
+	size_t cycle_records;
+};
+
+static size_t fake_active(struct sl_usage_record *out, size_t max, uint64_t *cursor, void *user)
+{
+	struct fake *fake = user;
+	size_t count = fake->active - *cursor;
+
+	if (count > max)
+		count = max;
+	for (size_t i = 0; i < count; i++)
+		out[i] = (struct sl_usage_record){.slot = (uint32_t)(*cursor + i)};
+	*cursor += count;
+	if (*cursor == fake->active)
+		*cursor = 0;
+	return count;
+}
+
+static size_t fake_retired(struct sl_usage_record *out, size_t max, void *user)
+{
+	struct fake *fake = user;
+	size_t count = fake->retired < max ? fake->retired : max;
+
+	for (size_t i = 0; i < count; i++)
+		out[i] = (struct sl_usage_record){
+			.slot = (uint32_t)(RETIRED_SLOT + i),
+			.retired = true,
+			.final = i + fake->not_final < fake->retired,
+		};
+	return count;
+}
+
+static void fake_acknowledge(const uint32_t *slots, size_t count, void *user)
+{
+	struct fake *fake = user;
+
+	fake->acknowledged++;
+	fake->slots = count;
+	for (size_t i = 0; i < count && i < 8; i++)
+		fake->slot[i] = slots[i];
+}
+
+static int fake_send(const struct sl_usage_record *records, size_t count, void *user)
+{
+	struct fake *fake = user;
+
+	fake->sent++;
+	fake->count = count;
+	fake->retired_in = 0;
+	for (size_t i = 0; i < count; i++)
+		fake->retired_in += records[i].retired;
+	fake->seen += count - fake->retired_in;
+	if (count > fake->retired_in)
+		fake->first_active = records[fake->retired_in].slot;
+	return fake->send_result;
+}
+
+static bool fake_ready(void *user)
+{
+	return ((struct fake *)user)->ready;
+}
+
+static void fake_change(bool up, const char *reason, void *user)
+{
+	struct fake *fake = user;
+
+	if (up) {
+		fake->ups++;
+		assert_null(reason);
+		return;
+	}
+	fake->downs++;
+	strncpy(fake->reason, reason, sizeof(fake->reason) - 1);
+}
+
+static void fake_report(size_t records, void *user)
+{
+	struct fake *fake = user;
+
+	fake->cycles++;
+	fake->cycle_records = records;
+}
+
+static int set_up(void **state)
+{
+	static const struct sl_reporter_ops ops = {
+		.active = fake_active,
+		.retired = fake_retired,
+		.acknowledge = fake_acknowledge,
+		.send = fake_send,
+		.ready = fake_ready,
+		.on_change = fake_change,
+		.on_report = fake_report,
+	};
+	struct fake *fake = calloc(1, sizeof(*fake));
+
+	if (!fake)
+		return -1;
+	fake->ready = true;
+	*state = fake;
+	return sl_reporter_new(&ops, fake, &fake->reporter);
+}
+
+static int tear_down(void **state)
+{
+	struct fake *fake = *state;
+
+	sl_reporter_free(fake->reporter);
+	free(fake);
+	return 0;
+}
+
+static struct sl_reporter_stats stats_of(const struct fake *fake)
+{
+	struct sl_reporter_stats stats;
+
+	sl_reporter_stats(fake->reporter, &stats);
+	return stats;
+}
+
+static void one_report_is_under_way_at_a_time(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->active = 3;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->sent, 1);
+	assert_int_equal(fake->count, 3);
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->sent, 1);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->sent, 1);
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->sent, 2);
+}
+
+static void a_cycle_of_one_message_ends_with_its_answer(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->active = 3;
+	fake->retired = 2;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->cycles, 0);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->cycles, 1);
+	assert_int_equal(fake->cycle_records, 5);
+	assert_int_equal(stats_of(fake).reports, 1);
+	assert_true(stats_of(fake).last_report_ms > 0);
+}
+
+static void many_sessions_go_in_messages_one_after_the_other(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->active = 2 * SL_REPORT_RECORDS + 10;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->count, SL_REPORT_RECORDS);
+	assert_int_equal(fake->first_active, 0);
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->sent, 1);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->sent, 2);
+	assert_int_equal(fake->first_active, SL_REPORT_RECORDS);
+	assert_int_equal(fake->cycles, 0);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->sent, 3);
+	assert_int_equal(fake->count, 10);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->sent, 3);
+	assert_int_equal(fake->cycles, 1);
+	assert_int_equal(fake->cycle_records, fake->active);
+	assert_int_equal(fake->seen, fake->active);
+	assert_int_equal(stats_of(fake).reports, 3);
+}
+
+static void retired_usage_goes_into_every_message(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->active = SL_REPORT_RECORDS;
+	fake->retired = 7;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->retired_in, 7);
+	assert_int_equal(fake->count, SL_REPORT_RECORDS);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->sent, 2);
+	assert_int_equal(fake->retired_in, 7);
+	assert_int_equal(fake->count, 14);
+	assert_int_equal(fake->seen, fake->active);
+}
+
+static void retired_usage_leaves_half_of_a_message_to_the_others(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->active = SL_REPORT_RECORDS;
+	fake->retired = 3 * SL_REPORT_RECORDS;
+	for (int i = 0; i < 2; i++) {
+		if (i == 0)
+			sl_reporter_tick(fake->reporter);
+		assert_int_equal(fake->retired_in, SL_REPORT_RECORDS / 2);
+		assert_int_equal(fake->count, SL_REPORT_RECORDS);
+		sl_reporter_done(fake->reporter, NULL);
+		assert_int_equal(fake->slots, SL_REPORT_RECORDS / 2);
+	}
+	assert_int_equal(fake->cycles, 1);
+	assert_int_equal(fake->seen, fake->active);
+}
+
+static void final_usage_is_acknowledged_when_its_report_was(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->active = 2;
+	fake->retired = 3;
+	fake->not_final = 1;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->acknowledged, 0);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->acknowledged, 1);
+	assert_int_equal(fake->slots, 2);
+	assert_int_equal(fake->slot[0], RETIRED_SLOT);
+	assert_int_equal(fake->slot[1], RETIRED_SLOT + 1);
+}
+
+static void what_becomes_final_while_a_report_is_under_way_waits_for_the_next(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->retired = 1;
+	fake->not_final = 1;
+	sl_reporter_tick(fake->reporter);
+	fake->not_final = 0;
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->slots, 0);
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->slots, 1);
+}
+
+static void a_failed_report_acknowledges_nothing_and_all_is_said_again(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->active = 2 * SL_REPORT_RECORDS;
+	fake->retired = 1;
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, "connection refused");
+	assert_int_equal(fake->acknowledged, 0);
+	assert_int_equal(fake->sent, 1); /* the rest of the cycle waits too */
+	assert_int_equal(fake->cycles, 0);
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->sent, 2);
+	assert_int_equal(fake->retired_in, 1);
+	assert_int_equal(fake->first_active, 0);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->slots, 1);
+	assert_int_equal(fake->slot[0], RETIRED_SLOT);
+}
+
+static void a_failure_in_the_middle_begins_the_cycle_anew(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->active = 2 * SL_REPORT_RECORDS;
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->first_active, SL_REPORT_RECORDS);
+	sl_reporter_done(fake->reporter, "deadline exceeded");
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->first_active, 0);
+	sl_reporter_done(fake->reporter, NULL);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->cycles, 1);
+	assert_int_equal(fake->cycle_records, fake->active);
+}
+
+static void loss_and_recovery_are_each_told_once(void **state)
+{
+	struct fake *fake = *state;
+
+	assert_false(stats_of(fake).known);
+	for (int i = 0; i < 3; i++) {
+		sl_reporter_tick(fake->reporter);
+		sl_reporter_done(fake->reporter, i == 0 ? "connection refused" : "deadline exceeded");
+	}
+	assert_int_equal(fake->downs, 1);
+	assert_int_equal(fake->ups, 0);
+	assert_string_equal(fake->reason, "connection refused");
+	assert_true(stats_of(fake).known);
+	assert_false(stats_of(fake).up);
+	assert_int_equal(stats_of(fake).failures, 3);
+	assert_string_equal(stats_of(fake).last_error, "deadline exceeded");
+	for (int i = 0; i < 3; i++) {
+		sl_reporter_tick(fake->reporter);
+		sl_reporter_done(fake->reporter, NULL);
+	}
+	assert_int_equal(fake->downs, 1);
+	assert_int_equal(fake->ups, 1);
+	assert_true(stats_of(fake).up);
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, "connection reset");
+	assert_int_equal(fake->downs, 2);
+	assert_string_equal(fake->reason, "connection reset");
+	/* the last failure stays readable */
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_string_equal(stats_of(fake).last_error, "connection reset");
+}
+
+static void a_first_report_that_arrives_is_told_too(void **state)
+{
+	struct fake *fake = *state;
+
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->ups, 1);
+	assert_int_equal(fake->downs, 0);
+}
+
+static void before_setup_reports_are_empty_but_sent(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->ready = false;
+	fake->active = 5;
+	fake->retired = 5;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->sent, 1);
+	assert_int_equal(fake->count, 0);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->slots, 0);
+	assert_int_equal(fake->cycles, 1);
+	fake->ready = true;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->count, 10);
+}
+
+static void a_report_that_cannot_be_sent_is_a_failure_and_the_next_tick_tries_again(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->retired = 1;
+	fake->send_result = -ENOMEM;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->downs, 1);
+	assert_int_equal(stats_of(fake).failures, 1);
+	fake->send_result = 0;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->sent, 2);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->slots, 1);
+}
+
+static void an_answer_nobody_waits_for_changes_nothing(void **state)
+{
+	struct fake *fake = *state;
+
+	sl_reporter_done(fake->reporter, NULL);
+	sl_reporter_done(fake->reporter, "late");
+	assert_int_equal(fake->acknowledged, 0);
+	assert_int_equal(fake->ups + fake->downs, 0);
+	assert_false(stats_of(fake).known);
+	fake->retired = 1;
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, "deadline exceeded");
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->acknowledged, 0);
+	assert_int_equal(stats_of(fake).reports, 0);
+}
+
+static void a_reason_longer_than_its_room_is_cut(void **state)
+{
+	struct fake *fake = *state;
+	char reason[2 * SL_ERROR_SIZE];
+	struct sl_reporter_stats stats;
+
+	memset(reason, 'r', sizeof(reason) - 1);
+	reason[sizeof(reason) - 1] = '\0';
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, reason);
+	stats = stats_of(fake);
+	assert_int_equal(strlen(stats.last_error), sizeof(stats.last_error) - 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(one_report_is_under_way_at_a_time),
+		TEST(a_cycle_of_one_message_ends_with_its_answer),
+		TEST(many_sessions_go_in_messages_one_after_the_other),
+		TEST(retired_usage_goes_into_every_message),
+		TEST(retired_usage_leaves_half_of_a_message_to_the_others),
+		TEST(final_usage_is_acknowledged_when_its_report_was),
+		TEST(what_becomes_final_while_a_report_is_under_way_waits_for_the_next),
+		TEST(a_failed_report_acknowledges_nothing_and_all_is_said_again),
+		TEST(a_failure_in_the_middle_begins_the_cycle_anew),
+		TEST(loss_and_recovery_are_each_told_once),
+		TEST(a_first_report_that_arrives_is_told_too),
+		TEST(before_setup_reports_are_empty_but_sent),
+		TEST(a_report_that_cannot_be_sent_is_a_failure_and_the_next_tick_tries_again),
+		TEST(an_answer_nobody_waits_for_changes_nothing),
+		TEST(a_reason_longer_than_its_room_is_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
