@@ -154,6 +154,15 @@ static void on_datapath_events(evutil_socket_t fd, short what, void *user)
 	sl_events_consume(agent->datapath, on_drop, agent);
 }
 
+static void on_second(evutil_socket_t fd, short what, void *user)
+{
+	struct agent *agent = user;
+
+	(void)fd;
+	(void)what;
+	sl_control_expire(agent->control);
+}
+
 static void on_pool_timer(evutil_socket_t fd, short what, void *user)
 {
 	struct sl_qos_pool_status status;
@@ -189,6 +198,7 @@ static void on_control_event(const struct sl_control_event *event, void *user)
 		[SL_EVENT_SESSION_UPDATED] = "session-updated",
 		[SL_EVENT_SESSION_ENDED] = "session-ended",
 		[SL_EVENT_RULE_FAILED] = "rule-failed",
+		[SL_EVENT_RULE_EXPIRED] = "rule-expired",
 	};
 	struct agent *agent = user;
 	char address[SL_ADDRESS_TEXT];
@@ -376,6 +386,8 @@ static int start(struct agent *agent, struct sl_error *err)
 		rc = add_event(agent, SIGINT, EV_SIGNAL, on_signal, err);
 	if (rc == 0)
 		rc = add_event(agent, sl_grace_fd(agent->grace), EV_READ, on_grace, err);
+	if (rc == 0)
+		rc = add_event(agent, -1, 0, on_second, err);
 	if (rc == 0)
 		rc = add_event(agent, sl_events_fd(agent->datapath), EV_READ, on_datapath_events, err);
 	return rc;

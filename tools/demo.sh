@@ -179,7 +179,7 @@ on_keep() {
 		  nsenter --net=/run/netns/$SUB curl --interface $ANNA4 http://$WEB4/file -o /dev/null
 		  nsenter --net=/run/netns/$SUB iperf3 -c $WEB4 -B $ANNA4 [-R]
 		  nsenter --net=/run/netns/$GW tc -s class show dev core0
-		  bpftool map dump pinned $PINS/usage_owners
+		  bpftool map dump pinned $PINS/maps/usage_owners
 		  less $LOG
 		To end it: tools/demo.sh --clean
 	END

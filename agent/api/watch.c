@@ -98,6 +98,7 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
 	Sluice__V1__SessionEvent session = SLUICE__V1__SESSION_EVENT__INIT;
 	Sluice__V1__RuleFailed failed = SLUICE__V1__RULE_FAILED__INIT;
+	Sluice__V1__RuleExpired expired = SLUICE__V1__RULE_EXPIRED__INIT;
 	char address[SL_ADDRESS_TEXT];
 
 	sl_address_format(from->address, address);
@@ -116,6 +117,14 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 	case SL_EVENT_SESSION_ENDED:
 		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_ENDED;
 		event.session_ended = &session;
+		break;
+	case SL_EVENT_RULE_EXPIRED:
+		expired.imsi = (char *)from->imsi;
+		expired.address = address;
+		expired.rule_id = (char *)from->rule_id;
+		expired.version = from->version;
+		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_EXPIRED;
+		event.rule_expired = &expired;
 		break;
 	case SL_EVENT_RULE_FAILED:
 		failed.imsi = (char *)from->imsi;

@@ -189,6 +189,7 @@ static int adopt_policy(struct adoption *adoption, struct sl_session *session, u
 	if (!image_is_current(session))
 		adoption->repair[session->slot] = true;
 	sl_owner_write_default(control, session, SLUICE_USAGE_ACTIVE);
+	sl_deadlines_note(control, session);
 	return 0;
 }
 

@@ -72,12 +72,13 @@ void sl_control_emit(struct sl_control *control, enum sl_control_event_type type
 	tell(control, (struct sl_control_event){.type = type, .reason = reason}, session);
 }
 
-void sl_control_emit_rule(struct sl_control *control, const struct sl_session *session, const char *rule_id,
-			  uint32_t version, const char *reason)
+void sl_control_emit_rule(struct sl_control *control, enum sl_control_event_type type,
+			  const struct sl_session *session, const char *rule_id, uint32_t version,
+			  const char *reason)
 {
 	tell(control,
 	     (struct sl_control_event){
-		     .type = SL_EVENT_RULE_FAILED, .rule_id = rule_id, .version = version, .reason = reason},
+		     .type = type, .rule_id = rule_id, .version = version, .reason = reason},
 	     session);
 }
 
@@ -145,6 +146,7 @@ void sl_control_free(struct sl_control *control)
 	free_rulesets(control);
 	sl_rule_table_free(control->rules);
 	sl_slots_clear(&control->slots);
+	sl_deadlines_clear(control);
 	free(control->by_slot);
 	free(control);
 }

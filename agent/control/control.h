@@ -28,6 +28,7 @@ enum sl_control_event_type {
 	SL_EVENT_SESSION_UPDATED,
 	SL_EVENT_SESSION_ENDED,
 	SL_EVENT_RULE_FAILED,
+	SL_EVENT_RULE_EXPIRED,
 };
 
 struct sl_control_event {
@@ -111,6 +112,13 @@ int sl_control_deactivate(struct sl_control *control, const struct sl_deactivati
  */
 int sl_control_setup(struct sl_control *control, struct sl_session_request *requests, size_t count,
 		     struct sl_error *err);
+
+/*
+ * Takes rules whose hard timeout has passed out of their sessions; packets have
+ * not matched them since that moment, with or without this. To be called about
+ * once a second: it tells who watches, and makes the usage final.
+ */
+void sl_control_expire(struct sl_control *control);
 
 /* --- usage ---------------------------------------------------------------- */
 

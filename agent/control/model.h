@@ -60,6 +60,19 @@ struct sl_subscriber {
 	UT_hash_handle hh;
 };
 
+/* Hard timeouts to come, the next one first; entries may be out of date. */
+struct sl_deadline {
+	uint64_t when_ns;
+	uint32_t session; /* slot */
+	uint32_t usage;
+};
+
+struct sl_deadlines {
+	struct sl_deadline *heap;
+	size_t count;
+	size_t capacity;
+};
+
 struct sl_control {
 	struct sl_control_config config;
 	struct sl_maps *maps;
@@ -73,6 +86,7 @@ struct sl_control {
 	struct sl_subscriber *subscribers;
 	uint32_t active;
 	uint32_t retirements;
+	struct sl_deadlines deadlines;
 };
 
 /* sessions.c: the tables */
@@ -97,6 +111,18 @@ int sl_ruleset_get(struct sl_control *control, const struct sl_install *installs
 int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *policy, uint32_t family,
 		     struct sl_ruleset **out, struct sl_error *err);
 void sl_ruleset_put(struct sl_control *control, struct sl_ruleset *ruleset);
+
+/* image.c: what one endpoint write publishes */
+struct sl_image {
+	uint32_t policy;
+	uint32_t overflow_first;
+	uint32_t overflow_count;
+	struct sl_ruleset *ruleset;
+};
+int sl_image_make(struct sl_control *control, const struct sl_session *session,
+		  const struct sl_install *installs, uint32_t count, struct sl_image *out,
+		  struct sl_error *err);
+void sl_image_abandon(struct sl_control *control, const struct sl_image *image); /* never published */
 
 /* records.c: rules in the maps */
 int sl_rule_record_get(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,
@@ -131,11 +157,16 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 int sl_end_session(struct sl_control *control, struct sl_session *session, const char *reason,
 		   struct sl_error *err); /* in retire.c */
 
+/* expire.c: remembers the deadlines of a session that was just published */
+void sl_deadlines_note(struct sl_control *control, const struct sl_session *session);
+void sl_deadlines_clear(struct sl_control *control);
+
 void sl_control_defer(struct sl_control *control, enum sl_slot_kind kind, uint32_t first, uint32_t count);
 void sl_control_emit(struct sl_control *control, enum sl_control_event_type type,
 		     const struct sl_session *session, const char *reason);
-void sl_control_emit_rule(struct sl_control *control, const struct sl_session *session, const char *rule_id,
-			  uint32_t version, const char *reason); /* the rule failed */
+void sl_control_emit_rule(struct sl_control *control, enum sl_control_event_type type,
+			  const struct sl_session *session, const char *rule_id, uint32_t version,
+			  const char *reason);
 uint64_t sl_now_ns(void);
 
 /* adopt.c */

@@ -304,8 +304,8 @@ static void repair_classes(struct draft *draft)
 			continue;
 		entry->install.binding = entry->present->binding;
 		memset(entry->assigned, 0, sizeof(entry->assigned));
-		sl_control_emit_rule(draft->control, draft->session, entry->install.rule->id,
-				     entry->install.version, err.text);
+		sl_control_emit_rule(draft->control, SL_EVENT_RULE_FAILED, draft->session,
+				     entry->install.rule->id, entry->install.version, err.text);
 	}
 }
 
@@ -318,82 +318,6 @@ static int draft_order(struct draft *draft)
 		draft->installs[i] = draft->entries[i].install;
 	sl_install_sort(draft->installs, draft->count);
 	return 0;
-}
-
-/* --- the image ------------------------------------------------------------ */
-
-struct image {
-	uint32_t policy;
-	uint32_t overflow_first;
-	uint32_t overflow_count;
-	struct sl_ruleset *ruleset;
-};
-
-static void image_write(const struct draft *draft, const struct image *image)
-{
-	struct sl_maps *maps = draft->control->maps;
-	const struct sl_ruleset *ruleset = image->ruleset;
-	struct sluice_policy policy = {
-		.session = draft->session->slot,
-		.uplink_block = ruleset->first[SLUICE_UPLINK],
-		.downlink_block = ruleset->first[SLUICE_DOWNLINK],
-		.uplink_count = (uint16_t)ruleset->image.list[SLUICE_UPLINK].count,
-		.downlink_count = (uint16_t)ruleset->image.list[SLUICE_DOWNLINK].count,
-		.default_usage = draft->session->default_usage,
-		.bindings = image->overflow_first,
-		.ruleset = ruleset->number,
-		.rules = (uint16_t)draft->count,
-	};
-
-	for (uint32_t i = 0; i < draft->count; i++) {
-		if (i < SLUICE_INLINE_BINDINGS)
-			policy.binding[i] = draft->installs[i].binding;
-		else
-			maps->bindings[image->overflow_first + i - SLUICE_INLINE_BINDINGS] =
-				draft->installs[i].binding;
-	}
-	maps->policies[image->policy] = policy;
-}
-
-static int image_make(const struct draft *draft, struct image *image, struct sl_error *err)
-{
-	struct sl_slots *slots = &draft->control->slots;
-	int rc;
-
-	image->overflow_first = SLUICE_NONE;
-	image->overflow_count =
-		draft->count > SLUICE_INLINE_BINDINGS ? draft->count - SLUICE_INLINE_BINDINGS : 0;
-	rc = sl_slots_take(slots, SL_SLOT_POLICY, 1, &image->policy, err);
-	if (rc < 0)
-		return rc;
-	if (image->overflow_count) {
-		rc = sl_slots_take(slots, SL_SLOT_BINDING, image->overflow_count, &image->overflow_first,
-				   err);
-		if (rc < 0)
-			goto fail_policy;
-	}
-	rc = sl_ruleset_get(draft->control, draft->installs, draft->count, draft->session->address.family,
-			    &image->ruleset, err);
-	if (rc < 0)
-		goto fail_overflow;
-	image_write(draft, image);
-	return 0;
-
-fail_overflow:
-	if (image->overflow_count)
-		sl_slots_release(slots, SL_SLOT_BINDING, image->overflow_first, image->overflow_count);
-fail_policy:
-	sl_slots_release(slots, SL_SLOT_POLICY, image->policy, 1);
-	return rc;
-}
-
-static void image_abandon(struct sl_control *control, const struct image *image)
-{
-	sl_ruleset_put(control, image->ruleset);
-	if (image->overflow_count)
-		sl_slots_release(&control->slots, SL_SLOT_BINDING, image->overflow_first,
-				 image->overflow_count);
-	sl_slots_release(&control->slots, SL_SLOT_POLICY, image->policy, 1);
 }
 
 /* --- records before, publication, records after ------------------------------ */
@@ -486,7 +410,7 @@ static void release_class(struct sl_control *control, int direction, uint16_t mi
 }
 
 /* Published: nothing can fail any more. */
-static void commit(struct draft *draft, const struct image *image)
+static void commit(struct draft *draft, const struct sl_image *image)
 {
 	struct sl_control *control = draft->control;
 	struct sl_session *session = draft->session;
@@ -525,9 +449,10 @@ static void commit(struct draft *draft, const struct image *image)
 	session->installs = SL_TAKE(draft->installs);
 	session->install_count = draft->count;
 	free(draft->entries);
+	sl_deadlines_note(control, session);
 }
 
-static int publish(struct draft *draft, const struct image *image, struct sl_error *err)
+static int publish(struct draft *draft, const struct sl_image *image, struct sl_error *err)
 {
 	struct sl_control *control = draft->control;
 	struct sl_session *session = draft->session;
@@ -556,7 +481,7 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 	struct sl_session_request *request = update->request;
 	struct sluice_session_record before = control->maps->sessions[session->slot];
 	bool was_active = session->active;
-	struct image image = {0};
+	struct sl_image image = {0};
 	int rc;
 
 	rc = draft_begin(&draft, update);
@@ -575,14 +500,14 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 		sl_error(err, -rc, "out of memory");
 		goto fail;
 	}
-	rc = image_make(&draft, &image, err);
+	rc = sl_image_make(control, session, draft.installs, draft.count, &image, err);
 	if (rc < 0)
 		goto fail;
 	write_session_record(&draft, request);
 	write_owners(&draft, false);
 	rc = publish(&draft, &image, err);
 	if (rc < 0) {
-		image_abandon(control, &image);
+		sl_image_abandon(control, &image);
 		restore_owners(&draft);
 		control->maps->sessions[session->slot] = before;
 		goto fail;
@@ -592,7 +517,7 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 			NULL);
 	for (size_t i = 0; request && i < request->rule_count; i++)
 		if (request->rules[i].result < 0)
-			sl_control_emit_rule(control, session, request->rules[i].id,
+			sl_control_emit_rule(control, SL_EVENT_RULE_FAILED, session, request->rules[i].id,
 					     request->rules[i].version, request->rules[i].error.text);
 	return 0;
 

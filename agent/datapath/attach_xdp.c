@@ -200,6 +200,7 @@ static int load_skeleton(const struct attempt *attempt, struct sluice_xdp **out)
 	r = open_skeleton(attempt, &skeleton);
 	if (r < 0)
 		return r;
+	sl_library_listen();
 	r = sluice_xdp__load(skeleton);
 	if (r < 0)
 		return sl_error(attempt->err, -r, "loading the XDP program: %s: %s", strerror(-r),
@@ -271,6 +272,7 @@ static int attach_by_libxdp(const struct attempt *attempt)
 	if (r < 0)
 		return r;
 	opts.obj = skeleton->obj;
+	sl_library_listen();
 	created = xdp_program__create(&opts);
 	r = (int)libxdp_get_error(created);
 	if (r < 0)

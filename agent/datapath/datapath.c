@@ -63,7 +63,7 @@ int sl_datapath_open(const struct sl_datapath_config *config, struct sl_datapath
 	datapath->lock_fd = -1;
 	for (enum sl_map map = 0; map < SL_MAP_COUNT; map++)
 		datapath->map_fd[map] = -1;
-	sl_library_quiet();
+	sl_library_listen();
 	r = open_all(datapath, &found, err);
 	if (r < 0) {
 		sl_datapath_close(datapath);
@@ -374,7 +374,7 @@ int sl_datapath_remove(const char *pin_path, struct sl_error *err)
 
 	if (stat(pin_path, &status) < 0 && errno == ENOENT)
 		return 0;
-	sl_library_quiet();
+	sl_library_listen();
 	r = sl_pins_lock(pin_path, &lock, err);
 	return r < 0 ? r : remove_everything(pin_path, err);
 }

@@ -26,10 +26,10 @@ enum sl_device_role { SL_ROLE_ACCESS, SL_ROLE_CORE };
 
 struct sl_datapath_limits {
 	uint32_t sessions;
-	uint32_t usage;   /* (session, rule, version) slots, default drops included */
-	uint32_t rules;   /* distinct rule contents */
-	uint32_t flows;   /* flow descriptions of those */
-	uint32_t matches; /* blocks of SLUICE_MATCH_BLOCK entries, per family */
+	uint32_t usage;	   /* (session, rule, version) slots, default drops included */
+	uint32_t rules;	   /* distinct rule contents */
+	uint32_t flows;	   /* flow descriptions of those */
+	uint32_t matches;  /* blocks of SLUICE_MATCH_BLOCK entries, per family */
 	uint32_t bindings; /* overflow bindings */
 };
 
@@ -99,7 +99,7 @@ struct sl_hook_status {
 	const char *hook;      /* "xdp", "tc-ingress", "tc-egress" */
 	const char *mechanism; /* "tcx-link", "clsact", "xdp-dispatcher", "xdp-native", "xdp-generic" */
 	char reason[160];      /* why this and no other */
-	bool attached;         /* asked of the kernel, not remembered */
+	bool attached;	       /* asked of the kernel, not remembered */
 };
 size_t sl_datapath_hooks(struct sl_datapath *datapath, struct sl_hook_status *out, size_t max);
 
@@ -108,7 +108,8 @@ int sl_endpoint_set(struct sl_datapath *datapath, const struct sl_address *addre
 		    const struct sluice_endpoint *endpoint, struct sl_error *err);
 int sl_endpoint_delete(struct sl_datapath *datapath, const struct sl_address *address, struct sl_error *err);
 /* -ENOENT when there is none. */
-int sl_endpoint_get(struct sl_datapath *datapath, const struct sl_address *address, struct sluice_endpoint *out);
+int sl_endpoint_get(struct sl_datapath *datapath, const struct sl_address *address,
+		    struct sluice_endpoint *out);
 /* Calls visit for every endpoint of both families (adoption); visit's non-zero ends it and is returned. */
 int sl_endpoint_each(struct sl_datapath *datapath,
 		     int (*visit)(const struct sl_address *address, const struct sluice_endpoint *endpoint,
@@ -126,7 +127,7 @@ uint64_t sl_lost_events_read(struct sl_datapath *datapath);
 /* Drop records while somebody watches; the fd is for poll, `consume` calls back for each record. */
 void sl_watch_drops(struct sl_datapath *datapath, bool on);
 int sl_events_fd(struct sl_datapath *datapath);
-int sl_events_consume(struct sl_datapath *datapath, void (*on_drop)(const struct sluice_drop_event *event, void *user),
-		      void *user);
+int sl_events_consume(struct sl_datapath *datapath,
+		      void (*on_drop)(const struct sluice_drop_event *event, void *user), void *user);
 
 #endif

@@ -112,9 +112,9 @@ struct sl_hook {
 
 struct sluice_tc;
 
-/* What libbpf and libxdp said last, for error texts; empty if nothing. */
+/* libbpf and libxdp write to the log (debug); what they complained of first since `listen`, "" if nothing. */
 const char *sl_library_message(void);
-void sl_library_quiet(void);
+void sl_library_listen(void);
 
 int sl_programs_load(struct sl_datapath *datapath, bool adopted, struct sl_error *err);
 /* Negative for a program that no device needed at the start. */

@@ -11,11 +11,15 @@
 #include "datapath/internal.h"
 #include "sluice_tc.skel.h"
 
-static char last_message[256];
+/*
+ * The first complaint since sl_library_listen: libbpf goes on to say at every
+ * level above that what was below failed.
+ */
+static char first_message[256];
 
 static void keep_message(const char *format, va_list args)
 {
-	char text[sizeof(last_message)];
+	char text[1024];
 	size_t length;
 
 	vsnprintf(text, sizeof(text), format, args);
@@ -24,8 +28,9 @@ static void keep_message(const char *format, va_list args)
 	text[length] = '\0';
 	if (length == 0)
 		return;
-	memcpy(last_message, text, length + 1);
-	sl_log(SL_LOG_DEBUG, "bpf-library", "message", "%s", last_message, NULL);
+	if (!first_message[0])
+		snprintf(first_message, sizeof(first_message), "%.*s", (int)sizeof(first_message) - 1, text);
+	sl_log(SL_LOG_DEBUG, "bpf-library", "message", "%s", text, NULL);
 }
 
 static int on_libbpf_message(enum libbpf_print_level level, const char *format, va_list args)
@@ -42,16 +47,16 @@ static int on_libxdp_message(enum libxdp_print_level level, const char *format, 
 	return 0;
 }
 
-void sl_library_quiet(void)
+void sl_library_listen(void)
 {
-	last_message[0] = '\0';
+	first_message[0] = '\0';
 	libbpf_set_print(on_libbpf_message);
 	libxdp_set_print(on_libxdp_message);
 }
 
 const char *sl_library_message(void)
 {
-	return last_message;
+	return first_message;
 }
 
 /*
@@ -85,14 +90,16 @@ int sl_programs_load(struct sl_datapath *datapath, bool adopted, struct sl_error
 
 	datapath->tc = sluice_tc__open();
 	if (!datapath->tc)
-		return sl_error(err, errno, "opening the tc programs: %s: %s", strerror(errno), last_message);
+		return sl_error(err, errno, "opening the tc programs: %s: %s", strerror(errno),
+				first_message);
 	r = sl_maps_prepare_object(datapath, datapath->tc->obj, err);
 	if (r < 0)
 		return r;
 	choose_programs(datapath);
+	sl_library_listen();
 	r = sluice_tc__load(datapath->tc);
 	if (r < 0)
-		return sl_error(err, -r, "loading the tc programs: %s: %s%s", strerror(-r), last_message,
+		return sl_error(err, -r, "loading the tc programs: %s: %s%s", strerror(-r), first_message,
 				r == -EPERM || r == -EACCES
 					? "; the agent needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
 					: "");

@@ -8,14 +8,12 @@
  * IPv6 may have either case. A blank is SP or HT; blanks before and after the
  * whole rule do not count. Within a list, a range or a prefix there are none.
  *
- *   rule      = action 1*blank dir 1*blank proto 1*blank
- *               "from" end "to" end *(1*blank option)
+ *   rule      = action dir proto "from" end "to" end *option
+ *               ; a blank between any two words; around a "!" as one likes
  *   action    = "permit" / "deny"
  *   dir       = "in" / "out"                ; from / to the terminal
  *   proto     = "ip" / number               ; any protocol / 0..255
- *   end       = *blank ["!" *blank] address [1*blank ports] 1*blank
- *               ; the blank before an address is optional only before a "!",
- *               ; the last one only at the end of the rule
+ *   end       = ["!"] address [1*blank ports]
  *   address   = "any" / "assigned" / ip ["/" number]
  *   ports     = ports-item *("," ports-item)
  *   ports-item = number ["-" number]        ; 0..65535, low to high
@@ -108,19 +106,23 @@ enum sl_ipfilter_place {
 
 /* A set of ICMP types has bit n for type n; these can be named in a rule. */
 #define SL_IPFILTER_ICMP_LAST  18u
-#define SL_IPFILTER_ICMP_TYPES 0x0007ff39u
+#define SL_IPFILTER_ICMP_TYPES 0x0007ff39u /* 0, 3, 4, 5, 8..18 */
 
 struct sl_ipfilter_range {
 	uint16_t low; /* both included; host order */
 	uint16_t high;
 };
 
+struct sl_ipfilter_prefix {
+	struct sl_address address;
+	uint8_t length;
+};
+
 struct sl_ipfilter_end {
 	enum sl_ipfilter_place place;
-	bool is_inverted;	   /* the address, never the ports */
-	struct sl_address address; /* PREFIX only, else zero; so is its length */
-	uint8_t prefix_length;
-	uint32_t port_count; /* 0: whatever the port, and whether there is one */
+	bool is_inverted;		  /* the address, never the ports */
+	struct sl_ipfilter_prefix prefix; /* PREFIX only, else zero */
+	uint32_t port_count;		  /* 0: whatever the port, and whether there is one */
 	struct sl_ipfilter_range ports[SL_IPFILTER_PORTS];
 };
 
@@ -167,13 +169,10 @@ int sl_ipfilter_parse(const char *field, const char *text, size_t length, enum s
  */
 void sl_ipfilter_format(const struct sl_ipfilter *rule, char out[SL_IPFILTER_TEXT]);
 
-/* What "assigned" stands for: the addresses and prefixes of one terminal. Without one it is the empty set. */
+/* What "assigned" stands for: the addresses and prefixes of one terminal. With a count of 0 the empty set. */
 struct sl_ipfilter_terminal {
 	size_t count;
-	const struct {
-		struct sl_address address;
-		uint8_t prefix_length;
-	} *prefixes; /* the caller's */
+	const struct sl_ipfilter_prefix *prefixes; /* the caller's */
 };
 
 /*
@@ -200,9 +199,9 @@ struct sl_ipfilter_packet {
 };
 
 enum sl_ipfilter_reason {
-	SL_IPFILTER_BY_RULE,	       /* the first that matched */
-	SL_IPFILTER_BY_DEFAULT,	       /* none matched: the opposite of the last */
-	SL_IPFILTER_BY_NO_RULE,	       /* no rule for this direction: passed */
+	SL_IPFILTER_BY_RULE,		/* the first that matched */
+	SL_IPFILTER_BY_DEFAULT,		/* none matched: the opposite of the last */
+	SL_IPFILTER_BY_NO_RULE,		/* no rule for this direction: passed */
 	SL_IPFILTER_BY_FRAGMENT_OFFSET, /* offset 1 */
 };
 

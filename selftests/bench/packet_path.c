@@ -187,15 +187,17 @@ static void print_row(FILE *rows, const struct options *options, const char *ben
 		      uint32_t subscribers, double ns, double ratio, double net_ratio, double generator)
 {
 	const char *rule_sets = options->own ? "own" : "shared";
+	double load = 0;
 
+	getloadavg(&load, 1);
 	printf("%-12s %-9s %11u %6u %-9s %13.0f %9.2f %9.2f\n", bench, mode_names[mode], subscribers,
 	       BENCH_RULES, rule_sets, ns, ratio, net_ratio);
 	fprintf(rows,
 		"{\"bench\":\"%s\",\"mode\":\"%s\",\"subscribers\":%u,\"rules\":%u,\"rule_sets\":\"%s\","
 		"\"cpu_ns_per_packet\":%.1f,\"ratio_to_plain\":%.3f,\"net_ratio_to_plain\":%.3f,"
-		"\"generator_ns\":%.1f,\"rounds\":%u,\"packets\":%u}\n",
+		"\"generator_ns\":%.1f,\"rounds\":%u,\"packets\":%u,\"load\":%.2f}\n",
 		bench, mode_names[mode], subscribers, BENCH_RULES, rule_sets, ns, ratio, net_ratio, generator,
-		options->rounds, options->packets);
+		options->rounds, options->packets, load);
 }
 
 static void print_figures(FILE *rows, const struct options *options, const struct traffic *traffic,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -82,6 +83,7 @@ struct rule_spec {
 	const char *remote; /* prefix, or NULL */
 	enum sluice_action action;
 	enum sluice_origin origin;
+	uint32_t hard_timeout_s;
 };
 
 struct activation {
@@ -108,6 +110,7 @@ static void fill(struct activation *activation, const char *imsi, const char *ad
 		rule->record = SLUICE_NONE;
 		rule->precedence = specs[i].precedence;
 		rule->mbr[SLUICE_DOWNLINK] = specs[i].mbr_downlink;
+		rule->hard_timeout_s = specs[i].hard_timeout_s;
 		rule->flows = activation->flows[i];
 		rule->flow_count = 2;
 		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
@@ -677,6 +680,36 @@ static void a_restart_repairs_a_policy_that_does_not_match_its_rules(void **stat
 	stop(&world);
 }
 
+static void a_rule_whose_hard_timeout_has_passed_leaves_its_session_with_final_usage(void **state)
+{
+	struct rule_spec specs[] = {
+		{.id = "stays", .version = 1, .precedence = 1},
+		{.id = "passing", .version = 1, .precedence = 2, .hard_timeout_s = 1},
+	};
+	struct sl_usage_record record;
+	struct world world;
+
+	(void)state;
+	start(&world, false, true, 0);
+	activate_ok(&world, IMSI_A, ADDRESS_A, specs, 2);
+	count_bytes(&world, policy_of(&world, ADDRESS_A)->binding[1].usage, 40);
+	sl_control_expire(world.control);
+	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 2);
+	/* a restart in between keeps the deadline */
+	stop(&world);
+	start(&world, true, true, 0);
+	usleep(1100000);
+	sl_control_expire(world.control);
+	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 1);
+	assert_true(find_record(&world, "passing", 1, &record));
+	assert_true(record.retired);
+	assert_int_equal(record.usage.uplink.bytes, 40);
+	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	acknowledge_all(&world);
+	assert_nothing_used(&world);
+	stop(&world);
+}
+
 static void ten_thousand_attach_and_detach_cycles_leave_nothing(void **state)
 {
 	struct world world;
@@ -716,6 +749,7 @@ int main(void)
 		TEST(a_restart_adopts_names_versions_counts_and_classes),
 		TEST(a_restart_forgets_what_was_never_published),
 		TEST(a_restart_repairs_a_policy_that_does_not_match_its_rules),
+		TEST(a_rule_whose_hard_timeout_has_passed_leaves_its_session_with_final_usage),
 		TEST(ten_thousand_attach_and_detach_cycles_leave_nothing),
 	};
 

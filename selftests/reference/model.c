@@ -232,9 +232,8 @@ static bool read_ip6(struct reading *packet, const uint8_t *ip, size_t room, boo
 		return false;
 	end = ip + 40 + get16(ip + 4);
 	next = ip[6];
-	while (fragment != LATER &&
-	       (next == HOP_BY_HOP || next == ROUTING || next == FRAGMENT || next == AUTHENTICATION ||
-		next == DESTINATION_OPTIONS)) {
+	while (fragment != LATER && (next == HOP_BY_HOP || next == ROUTING || next == FRAGMENT ||
+				     next == AUTHENTICATION || next == DESTINATION_OPTIONS)) {
 		size_t length;
 
 		if (end - at < 8)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A policy with its match lists and overflow bindings, written where no packet looks yet. */
+#include "control/model.h"
+
+static void write_policy(struct sl_control *control, const struct sl_session *session,
+			 const struct sl_install *installs, uint32_t count, const struct sl_image *image)
+{
+	const struct sl_ruleset *ruleset = image->ruleset;
+	struct sl_maps *maps = control->maps;
+	struct sluice_policy policy = {
+		.session = session->slot,
+		.uplink_block = ruleset->first[SLUICE_UPLINK],
+		.downlink_block = ruleset->first[SLUICE_DOWNLINK],
+		.uplink_count = (uint16_t)ruleset->image.list[SLUICE_UPLINK].count,
+		.downlink_count = (uint16_t)ruleset->image.list[SLUICE_DOWNLINK].count,
+		.default_usage = session->default_usage,
+		.bindings = image->overflow_first,
+		.ruleset = ruleset->number,
+		.rules = (uint16_t)count,
+	};
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (i < SLUICE_INLINE_BINDINGS)
+			policy.binding[i] = installs[i].binding;
+		else
+			maps->bindings[image->overflow_first + i - SLUICE_INLINE_BINDINGS] =
+				installs[i].binding;
+	}
+	maps->policies[image->policy] = policy;
+}
+
+int sl_image_make(struct sl_control *control, const struct sl_session *session,
+		  const struct sl_install *installs, uint32_t count, struct sl_image *out,
+		  struct sl_error *err)
+{
+	struct sl_image image = {
+		.overflow_first = SLUICE_NONE,
+		.overflow_count = count > SLUICE_INLINE_BINDINGS ? count - SLUICE_INLINE_BINDINGS : 0,
+	};
+	struct sl_slots *slots = &control->slots;
+	int rc;
+
+	rc = sl_slots_take(slots, SL_SLOT_POLICY, 1, &image.policy, err);
+	if (rc < 0)
+		return rc;
+	if (image.overflow_count) {
+		rc = sl_slots_take(slots, SL_SLOT_BINDING, image.overflow_count, &image.overflow_first, err);
+		if (rc < 0)
+			goto fail_policy;
+	}
+	rc = sl_ruleset_get(control, installs, count, session->address.family, &image.ruleset, err);
+	if (rc < 0)
+		goto fail_overflow;
+	write_policy(control, session, installs, count, &image);
+	*out = image;
+	return 0;
+
+fail_overflow:
+	if (image.overflow_count)
+		sl_slots_release(slots, SL_SLOT_BINDING, image.overflow_first, image.overflow_count);
+fail_policy:
+	sl_slots_release(slots, SL_SLOT_POLICY, image.policy, 1);
+	return rc;
+}
+
+void sl_image_abandon(struct sl_control *control, const struct sl_image *image)
+{
+	sl_ruleset_put(control, image->ruleset);
+	if (image->overflow_count)
+		sl_slots_release(&control->slots, SL_SLOT_BINDING, image->overflow_first,
+				 image->overflow_count);
+	sl_slots_release(&control->slots, SL_SLOT_POLICY, image->policy, 1);
+}
