@@ -28,6 +28,17 @@ GEN_CFLAGS = -std=gnu11 -w $(CFLAGS) -I$(GEN) -MMD -MP
 LIBS    := -lnghttp2 -levent_core -levent_extra -lprotobuf-c -lyaml -ljansson -lxdp -lbpf -lelf -lmnl -lz -lpthread
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
+.PHONY: help
+help:
+	@echo 'make demo    enforce a policy on real traffic in namespaces, print what happened'
+	@echo '             KEEP=1 leaves it running, CONTAINER=1 runs the agent as a container'
+	@echo 'make test    units, BPF programs, namespaces; make lint: formatting and static checks'
+	@echo 'make bench   what it costs, as ratios to a baseline (QUICK=1: ten minutes)'
+	@echo 'make soak    the differential test with ten million pairs; make fuzz: libFuzzer targets'
+	@echo 'make image   the container image; make deps: what the build and the tests need'
+	@echo 'make all     build/sluiced and build/sluicectl; V=1 shows the commands'
+	@echo 'make install DESTDIR=... PREFIX=/usr'
+
 .PHONY: all
 all: $(BUILD)/sluiced $(BUILD)/sluicectl
 
@@ -116,6 +127,17 @@ include selftests/selftests.mk
 
 include tools/demo.mk
 
+# --- install --------------------------------------------------------------------
+
+PREFIX ?= /usr
+.PHONY: install
+install: all
+	install -D -m 755 $(BUILD)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
+	install -D -m 755 $(BUILD)/sluicectl $(DESTDIR)$(PREFIX)/bin/sluicectl
+	install -D -m 644 deploy/sluiced.service $(DESTDIR)/lib/systemd/system/sluiced.service
+	[ -e $(DESTDIR)/etc/sluice/sluice.yaml ] || \
+		install -D -m 644 deploy/sluice.yaml $(DESTDIR)/etc/sluice/sluice.yaml
+
 .PHONY: deps
 deps:
 	@tools/deps.sh build test
@@ -123,6 +145,11 @@ deps:
 .PHONY: format
 format:
 	clang-format -i $(shell git ls-files '*.c' '*.h' | grep -v '^vmlinux.h')
+
+.PHONY: lint
+lint: $(GENERATED)
+	@tools/deps.sh lint
+	@BUILD=$(BUILD) tools/lint.sh
 
 .PHONY: clean
 clean:
