@@ -242,7 +242,7 @@ static void quit(void *user)
 static int add_event(struct agent *agent, int fd, short what, event_callback_fn callback,
 		     struct sl_error *err)
 {
-	struct event *event = event_new(agent->base, fd, what | EV_PERSIST, callback, agent);
+	struct event *event = event_new(agent->base, fd, (short)(what | EV_PERSIST), callback, agent);
 
 	if (!event || event_add(event, NULL) < 0)
 		return sl_error(err, ENOMEM, "out of memory");

@@ -11,11 +11,11 @@
 #                                   one that runs many cases says so in its last line, in the words of ours, and
 #                                   each case counts; what it skips begins with "SKIP "
 #
-# Environment: BUILD (build), TIMEOUT (seconds for one test, 120), VERBOSE=1 (show all output).
+# Environment: BUILD (build), TIMEOUT (seconds for one test, 300), VERBOSE=1 (show all output).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export BUILD=${BUILD:-build}
-TIMEOUT=${TIMEOUT:-120}
+TIMEOUT=${TIMEOUT:-300}
 VERBOSE=${VERBOSE:-}
 
 passed=0

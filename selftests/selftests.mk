@@ -62,3 +62,4 @@ test: deps
 
 -include selftests/bench/bench.mk
 include selftests/fuzz/fuzz.mk
+-include selftests/reference/reference.mk

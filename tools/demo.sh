@@ -150,15 +150,9 @@ rate_verdict() { awk -v a="$1" -v r="$2" 'BEGIN { print (r > a * 0.98 && r < a *
 
 # --- the agent, as a process or in its container -----------------------------------------------
 
-container=sluice-demo
-podman=(podman --log-level=error --root "$BUILD/image/store" --runroot "$BUILD/image/run")
 agent_up() {
 	if [ -n "$CONTAINER" ]; then
-		NAME=$container spawn tools/image-run.sh "/run/netns/$GW" "$DIR" --config "$CONFIG" >>"$LOG" 2>&1
-		AGENT_PID=$SPAWNED
-		agent_ready
-		AGENT_MAIN=$("${podman[@]}" inspect -f '{{.State.Pid}}' $container)
-		echo "$AGENT_MAIN $(started_at "$AGENT_MAIN")" >>"$DIR/pids"
+		container_start
 	else
 		agent_start
 		AGENT_MAIN=$AGENT_PID

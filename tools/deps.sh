@@ -5,6 +5,8 @@
 #   tools/deps.sh [GROUP...]     build (default), test, bench, image, lint
 #
 # A group that is already complete costs one dpkg-query and no network.
+
+# shellcheck disable=SC2034 # the groups are read through a name reference
 set -euo pipefail
 
 build=(clang llvm gcc make pkg-config bpftool libbpf-dev libxdp-dev libelf-dev zlib1g-dev libmnl-dev

@@ -4,6 +4,7 @@
 #
 #   build/image/sluice-VERSION.tar     OCI archive, for `podman load -i`
 #   build/image/store                  the same in a store of its own, for the demo and the tests
+#   build/image/rootfs                 its files, for runc alone; all there is where podman is missing
 #
 # The packages come from this machine's own apt sources (Debian's, no third
 # party's). The same packages give the same bits: SOURCE_DATE_EPOCH.
@@ -40,7 +41,7 @@ apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created
 
 wanted="$packages $SUITE $SOURCE_DATE_EPOCH $(cat "$OUT/sources.list")"
 if [ -s "$CONTEXT/base.tar" ] && [ "$(cat "$OUT/base.of" 2>/dev/null)" = "$wanted" ] &&
-	[ -z "$(find /var/lib/apt/lists -maxdepth 1 -type f -newer "$CONTEXT/base.tar" -print -quit)" ]; then
+	[ -z "$(find /var/lib/apt/lists -maxdepth 1 -type f -newer "$OUT/base.of" -print -quit)" ]; then
 	say "base is up to date"
 else
 	say "unpacking $(tr , '\n' <<<"$packages" | wc -l) libraries and what they need"
@@ -61,6 +62,17 @@ for library in $(ldd "$BUILD/sluiced" "$BUILD/sluicectl" | awk '/=>/ { print $1 
 done
 
 podman=(podman --log-level=error --root "$OUT/store" --runroot "$OUT/run")
+rm -rf "$OUT/rootfs"
+mkdir "$OUT/rootfs"
+tar -xf "$CONTEXT/base.tar" -C "$OUT/rootfs"
+# what is mounted over must exist, as the root is read-only
+mkdir -p "$OUT/rootfs"/{usr/sbin,proc,dev,sys}
+install -m 755 "$CONTEXT/sluiced" "$CONTEXT/sluicectl" "$OUT/rootfs/usr/sbin/"
+if ! command -v podman >/dev/null; then
+	say "no podman: $OUT/rootfs only"
+	exit 0
+fi
+
 before=$(cat "$OUT/id" 2>/dev/null || true)
 "${podman[@]}" build -q --timestamp "$SOURCE_DATE_EPOCH" -t "localhost/sluice:$VERSION" -f deploy/Containerfile "$CONTEXT" >"$OUT/id"
 if [ ! -s "$ARCHIVE" ] || [ "$(cat "$OUT/id")" != "$before" ]; then

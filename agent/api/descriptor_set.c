@@ -84,7 +84,7 @@ static struct sl_bytes field_of(struct sl_bytes in, uint32_t wanted)
 
 static bool equals(struct sl_bytes bytes, const char *text, size_t length)
 {
-	return bytes.length == length && memcmp(bytes.data, text, length) == 0;
+	return bytes.length == length && (length == 0 || memcmp(bytes.data, text, length) == 0);
 }
 
 /* What of `symbol` comes behind "name" or "name."; NULL when it does not begin so. */

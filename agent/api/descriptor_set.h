@@ -27,6 +27,6 @@ int sl_descriptor_by_name(struct sl_bytes set, const char *name);
 int sl_descriptor_by_symbol(struct sl_bytes set, const char *symbol);
 
 /* A file, then all it imports, directly or not, each once. Returns how many. */
-size_t sl_descriptor_closure(struct sl_bytes set, int index, struct sl_bytes files[SL_DESCRIPTOR_FILES]);
+size_t sl_descriptor_closure(struct sl_bytes set, int index, struct sl_bytes out[SL_DESCRIPTOR_FILES]);
 
 #endif

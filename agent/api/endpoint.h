@@ -25,10 +25,10 @@ bool sl_endpoint_is_unix(const struct sl_endpoint *endpoint);
  * A listening, non-blocking socket. A Unix socket has mode 0600; a socket file
  * that nobody answers on is replaced, one that answers is -EADDRINUSE.
  */
-int sl_endpoint_listen(const struct sl_endpoint *endpoint, int *fd, struct sl_error *err);
+int sl_endpoint_listen(const struct sl_endpoint *endpoint, int *out, struct sl_error *err);
 
 /* A non-blocking socket whose connection may still be on its way. */
-int sl_endpoint_connect(const struct sl_endpoint *endpoint, int *fd, struct sl_error *err);
+int sl_endpoint_connect(const struct sl_endpoint *endpoint, int *out, struct sl_error *err);
 
 /* The port a TCP socket is bound to, in host order. */
 int sl_endpoint_port(int fd, uint16_t *port);

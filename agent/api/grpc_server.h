@@ -129,7 +129,7 @@ struct sl_grpc_server {
 };
 
 /* grpc_server.c */
-int sl_conn_open(struct sl_grpc_server *server, int fd,
+int sl_conn_open(struct sl_grpc_server *server, int socket,
 		 struct sl_conn **out); /* takes fd over, also on failure */
 
 /* grpc_session.c */

@@ -83,7 +83,7 @@ void sl_grpc_percent_decode(const uint8_t *value, size_t length, char *out, size
 			c = hex_value(value[i + 1]) << 4 | hex_value(value[i + 2]);
 			i += 2;
 		}
-		out[used++] = c ? (char)c : '?';
+		out[used++] = (char)(c ? c : '?');
 	}
 	out[used] = '\0';
 }

@@ -22,9 +22,9 @@ int sl_health_new(struct sl_grpc_server *server, struct sl_health **out);
 void sl_health_free(struct sl_health *health);
 
 /*
- * service: "magma.lte.Pipelined", or "" for the agent as a whole. Tells whoever
+ * name: "magma.lte.Pipelined", or "" for the agent as a whole. Tells whoever
  * watches if it is news. -ENOSPC: 32 services are set already; -ENAMETOOLONG.
  */
-int sl_health_set(struct sl_health *health, const char *service, bool serving);
+int sl_health_set(struct sl_health *health, const char *name, bool serving);
 
 #endif

@@ -17,8 +17,8 @@ void sl_watchers_free(struct sl_watchers *watchers);
 void sl_watchers_add(struct sl_watchers *watchers, struct sl_call *call, bool drops);
 
 /* What main.c wires to the parts that have something to tell. */
-void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_event *event);
-void sl_watch_drop(struct sl_watchers *watchers, const struct sluice_drop_event *event);
+void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_event *from);
+void sl_watch_drop(struct sl_watchers *watchers, const struct sluice_drop_event *from);
 void sl_watch_usage_reported(struct sl_watchers *watchers, size_t records);
 void sl_watch_session_manager(struct sl_watchers *watchers, bool up, const char *reason);
 void sl_watch_pool(struct sl_watchers *watchers, const char *pool, const char *state, uint64_t used,

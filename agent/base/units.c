@@ -139,6 +139,7 @@ const char *sl_format_rate(uint64_t bits_per_second, char text[SL_UNITS_SIZE])
 		unsigned int digits = 3;
 
 		/* up to three digits past the point are easier to read than the next smaller unit */
+		/* cppcheck-suppress zerodivcond ; a factor is 1 or at least 1000 */
 		if (whole == 0 || (factor > 1 && fraction % (factor / 1000) != 0))
 			continue;
 		if (fraction == 0) {

@@ -73,7 +73,7 @@ static bool find_path(const struct sl_yaml *document, int from, int target, char
 		for (item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
 			int length;
 
-			length = snprintf(text + used, PATH_SIZE - used, "[%zd]",
+			length = snprintf(text + used, PATH_SIZE - used, "[%td]",
 					  item - node->data.sequence.items.start);
 			if (length < 0 || used + (size_t)length >= PATH_SIZE)
 				continue;

@@ -6,6 +6,10 @@
  *   PIN_PATH/maps/NAME    every map of bpf/maps.h
  *   PIN_PATH/links/...    attachments made by bpf_link
  *   PIN_PATH/hooks/...    what --detach needs for attachments without a link
+ *
+ * One process at a time works on a PIN_PATH: a lock on the directory.
+ * SLUICE_NO_TCX=1 in the environment: tc hooks are clsact filters, as on a
+ * kernel without tcx (before Linux 6.6).
  */
 #ifndef SL_DATAPATH_H
 #define SL_DATAPATH_H
@@ -66,7 +70,8 @@ struct sl_datapath;
 /*
  * Mounts bpffs at /sys/fs/bpf if it may and must, opens the pinned maps or
  * makes them, loads the programs. `adopted` says whether pinned maps were
- * there. Pins of another SLUICE_LAYOUT: -EPROTO and how to detach.
+ * there. Pins of another SLUICE_LAYOUT: -EPROTO and how to detach. -EBUSY
+ * while another process has them open.
  * Programs are not attached yet.
  */
 int sl_datapath_open(const struct sl_datapath_config *config, struct sl_datapath **out, bool *adopted,

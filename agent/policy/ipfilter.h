@@ -162,9 +162,9 @@ int sl_ipfilter_parse(const char *field, const char *text, size_t length, enum s
 		      struct sl_ipfilter *out, struct sl_error *err);
 
 /*
- * The canonical text: single blanks, options in the order of the grammar above
- * with frag, ipoptions, tcpoptions, established, setup, tcpflags, icmptypes,
- * ICMP types as numbers in the longest ranges. Parsed again in the same
+ * The canonical text: single blanks; the options in the order frag, ipoptions,
+ * tcpoptions, established, setup, tcpflags, icmptypes; ICMP types as numbers in
+ * the longest ranges; ports as they were given. Parsed again in the same
  * dialect it is the same rule, field by field.
  */
 void sl_ipfilter_format(const struct sl_ipfilter *rule, char out[SL_IPFILTER_TEXT]);
@@ -178,7 +178,8 @@ struct sl_ipfilter_terminal {
 /*
  * What a packet says of itself. Of a fragment that is not the first, and where
  * a header is cut short, the has_ fields are false; the evaluator looks at
- * none of these in a fragment with an offset anyway.
+ * none of these in a fragment with an offset anyway, nor at those of TCP and
+ * ICMP in a packet of another protocol.
  */
 struct sl_ipfilter_packet {
 	enum sl_ipfilter_direction direction;

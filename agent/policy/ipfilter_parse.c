@@ -10,6 +10,8 @@
 
 #define PORT_LAST     65535u
 #define PROTOCOL_LAST 255u
+#define STRING_(x)    #x
+#define STRING(x)     STRING_(x)
 #define SHOWN	      40 /* bytes of a token that a message repeats */
 
 enum token_kind {
@@ -133,7 +135,7 @@ static int refuse(const struct parser *parser, const struct token *token, int co
 				column, expected);
 	return sl_error(parser->err, code, "%s: column %zu: expected %s, found '%.*s'%s", field, column,
 			expected, (int)(token->length < SHOWN ? token->length : SHOWN),
-			parser->text + token->start, token->length < SHOWN ? "" : "...");
+			parser->text + token->start, token->length <= SHOWN ? "" : "...");
 }
 
 static int expected(const struct parser *parser, const char *what)
@@ -224,7 +226,7 @@ static int parse_prefix(struct parser *parser, struct sl_ipfilter_prefix *prefix
 {
 	static const char what[] = "'any', 'assigned', an IPv4 or an IPv6 address";
 	static const char *const lengths[] = {"a prefix length 0..32", "a prefix length 0..128"};
-	const struct token address = parser->token;
+	struct token address = parser->token, length;
 	char text[SL_ADDRESS_TEXT] = "";
 	unsigned int most, bits;
 	int result;
@@ -238,11 +240,13 @@ static int parse_prefix(struct parser *parser, struct sl_ipfilter_prefix *prefix
 	most = prefix->address.family == 4 ? 32 : 128;
 	bits = most;
 	result = take_glue(parser, '/', lengths[most == 128]);
+	length = parser->token;
 	if (result > 0)
 		result = parse_number(parser, most, lengths[most == 128], &bits);
 	if (result < 0)
 		return result;
 	prefix->length = (uint8_t)bits;
+	address.length = length.start + length.length - address.start;
 	if (has_bits_beyond(prefix))
 		return refuse(parser, &address, EINVAL, "an address without bits beyond its prefix length");
 	return 0;
@@ -270,7 +274,8 @@ static int parse_ports(struct parser *parser, struct sl_ipfilter_end *end)
 
 	do {
 		if (end->port_count == SL_IPFILTER_PORTS)
-			return refuse(parser, &parser->token, E2BIG, "at most 64 ports and ranges");
+			return refuse(parser, &parser->token, E2BIG,
+				      "at most " STRING(SL_IPFILTER_PORTS) " ports and ranges");
 		result = parse_port(parser, 0, what, &low);
 		if (result < 0)
 			return result;

@@ -53,8 +53,8 @@ typedef int (*sl_netlink_object)(const struct nlmsghdr *message, void *data);
 int sl_netlink_query(struct sl_netlink *netlink, sl_netlink_object object, void *data, struct sl_error *err);
 
 /* Attributes by type, those above `max` left out; -EBADMSG when they do not fit their frame. */
-int sl_netlink_attributes(const struct nlmsghdr *message, size_t header, const struct nlattr **table,
+int sl_netlink_attributes(const struct nlmsghdr *message, size_t header, const struct nlattr **entry,
 			  uint16_t max);
-int sl_netlink_nested(const struct nlattr *nest, const struct nlattr **table, uint16_t max);
+int sl_netlink_nested(const struct nlattr *nest, const struct nlattr **entry, uint16_t max);
 
 #endif

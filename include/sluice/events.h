@@ -22,7 +22,7 @@ struct sluice_drop_event {
 	__u32 bytes;   /* IP bytes of the packet */
 	__u64 time_ns;
 	__u32 ifindex;
-	__u16 source_port;      /* host order, 0 where there are none */
+	__u16 source_port; /* host order, 0 where there are none */
 	__u16 destination_port;
 	__u8 family; /* 4 or 6; 0 = not IP */
 	__u8 protocol;

@@ -51,9 +51,9 @@
 
 /* Major number of the HTB qdiscs that sluice makes; below 0x8000, where the
  * kernel's automatic handles begin, so that ours are recognised as ours. */
-#define SLUICE_HTB_MAJOR 0x7ffe
-#define SLUICE_HTB_ROOT_MINOR 1    /* the link: inner class */
+#define SLUICE_HTB_MAJOR	 0x7ffe
+#define SLUICE_HTB_ROOT_MINOR	 1 /* the link: inner class */
 #define SLUICE_HTB_DEFAULT_MINOR 2 /* traffic without an MBR */
-#define SLUICE_HTB_POOL_MINOR 3    /* first class of the pool */
+#define SLUICE_HTB_POOL_MINOR	 3 /* first class of the pool */
 
 #endif

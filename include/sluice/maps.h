@@ -47,10 +47,10 @@ struct sluice_endpoint {
 
 /* What one rule means for one session: stable for the life of (session, rule, version). */
 struct sluice_binding {
-	__u32 usage;         /* slot in usage and usage_owners */
-	__u16 uplink_class;  /* HTB minor on core devices, 0 = the default class */
+	__u32 usage;	      /* slot in usage and usage_owners */
+	__u16 uplink_class;   /* HTB minor on core devices, 0 = the default class */
 	__u16 downlink_class; /* HTB minor on access devices, 0 = the default class */
-	__u64 deadline_ns;   /* hard timeout: no match from here on; 0 = none */
+	__u64 deadline_ns;    /* hard timeout: no match from here on; 0 = none */
 };
 
 /*
@@ -65,8 +65,8 @@ struct sluice_policy {
 	__u16 uplink_count;
 	__u16 downlink_count;
 	__u32 default_usage; /* usage slot of what matches no rule */
-	__u32 bindings;      /* first overflow binding, for ordinals >= SLUICE_INLINE_BINDINGS */
-	__u32 ruleset;       /* for people: sessions with the same number share their match lists */
+	__u32 bindings;	     /* first overflow binding, for ordinals >= SLUICE_INLINE_BINDINGS */
+	__u32 ruleset;	     /* for people: sessions with the same number share their match lists */
 	__u16 rules;
 	__u16 reserved;
 	struct sluice_binding binding[SLUICE_INLINE_BINDINGS];
@@ -76,7 +76,7 @@ struct sluice_policy {
 enum sluice_match_flags {
 	SLUICE_MATCH_VALID = 1 << 0,
 	SLUICE_MATCH_PROTOCOL = 1 << 1, /* compare protocol */
-	SLUICE_MATCH_PORTS = 1 << 2,    /* compare both ranges; never a non-first fragment */
+	SLUICE_MATCH_PORTS = 1 << 2,	/* compare both ranges; never a non-first fragment */
 };
 
 /* Port ranges are inclusive, host order; a range that does not matter is 0..65535. */
@@ -148,10 +148,10 @@ struct sluice_pass_count {
 
 /* settings: the one value that all programs read */
 struct sluice_settings {
-	__u32 layout;            /* SLUICE_LAYOUT */
-	__u32 unknown_drop;      /* 1: packets of unknown subscribers are dropped, 0: they pass */
-	__u32 watch_drops;       /* 1: a record in the events ring for each dropped packet */
-	__u32 epoch;             /* of the agent's last start, seconds since 1970; no packet reads it */
+	__u32 layout;	    /* SLUICE_LAYOUT */
+	__u32 unknown_drop; /* 1: packets of unknown subscribers are dropped, 0: they pass */
+	__u32 watch_drops;  /* 1: a record in the events ring for each dropped packet */
+	__u32 epoch;	    /* of the agent's last start, seconds since 1970; no packet reads it */
 };
 
 /* --- read by the agent and by people only ------------------------------- */
@@ -183,11 +183,11 @@ struct sluice_session_record {
 struct sluice_flow {
 	enum sluice_direction direction;
 	enum sluice_action action;
-	__u8 family;        /* 0 any, 4, 6 */
-	__u8 protocol;      /* 0 any */
+	__u8 family;	    /* 0 any, 4, 6 */
+	__u8 protocol;	    /* 0 any */
 	__u8 prefix_length; /* of remote */
 	__u8 has_remote;
-	__u8 remote[16]; /* network order, host bits zero */
+	__u8 remote[16];       /* network order, host bits zero */
 	__u16 remote_port_low; /* 0..65535 = any */
 	__u16 remote_port_high;
 	__u16 local_port_low;
@@ -198,7 +198,7 @@ struct sluice_flow {
 /* rules: value; one row per distinct content, shared by all sessions that have it */
 struct sluice_rule_record {
 	char id[SLUICE_RULE_ID_SIZE];
-	__u32 in_use; /* 0: a free slot */
+	__u32 in_use;	  /* 0: a free slot */
 	__u32 precedence; /* 3GPP precedence: the smaller decides */
 	__u32 first_flow; /* slot in flows */
 	__u32 flow_count;

@@ -10,13 +10,13 @@
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
 
-#define SLUICE_DROP_REASONS(X)                                                                     \
-	X(NONE, "none", "not dropped")                                                             \
-	X(RULE_DENY, "rule-deny", "the first rule that matched says DENY")                         \
-	X(NO_RULE, "no-rule", "no rule of the session matched: default drop")                      \
-	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session has this address")                 \
-	X(MALFORMED, "malformed", "the headers contradict each other or end early")                \
-	X(NOT_IP, "not-ip", "neither IPv4, IPv6 nor a control protocol")                           \
+#define SLUICE_DROP_REASONS(X)                                                      \
+	X(NONE, "none", "not dropped")                                              \
+	X(RULE_DENY, "rule-deny", "the first rule that matched says DENY")          \
+	X(NO_RULE, "no-rule", "no rule of the session matched: default drop")       \
+	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session has this address")  \
+	X(MALFORMED, "malformed", "the headers contradict each other or end early") \
+	X(NOT_IP, "not-ip", "neither IPv4, IPv6 nor a control protocol")            \
 	X(POLICY_MISSING, "policy-missing", "the session's policy could not be read: a defect")
 
 enum sluice_drop_reason {
@@ -26,15 +26,15 @@ enum sluice_drop_reason {
 		SLUICE_DROP_REASON_COUNT
 };
 
-#define SLUICE_PASS_KINDS(X)                                                                    \
-	X(NONE, "none", "a rule decided")                                                          \
-	X(ARP, "arp", "ARP (RFC 826)")                                                             \
-	X(ND, "nd", "IPv6 neighbour discovery, hop limit 255 (RFC 4861)")                          \
-	X(MULTICAST_LISTENER, "multicast-listener", "IGMP or MLD, TTL 1 (RFC 3376, RFC 3810)")     \
-	X(DHCP, "dhcp", "DHCPv4 discovery (RFC 2131) and link-local DHCPv6 (RFC 8415)")            \
-	X(BFD, "bfd", "single-hop BFD, TTL 255 (RFC 5881)")                                        \
-	X(OSPF, "ospf", "OSPF to its multicast groups or with TTL 1 (RFC 2328, RFC 5340)")         \
-	X(LINK_LAYER, "link-layer", "LACP, LLDP, EAPOL, STP and other slow protocols")             \
+#define SLUICE_PASS_KINDS(X)                                                                   \
+	X(NONE, "none", "a rule decided")                                                      \
+	X(ARP, "arp", "ARP (RFC 826)")                                                         \
+	X(ND, "nd", "IPv6 neighbour discovery, hop limit 255 (RFC 4861)")                      \
+	X(MULTICAST_LISTENER, "multicast-listener", "IGMP or MLD, TTL 1 (RFC 3376, RFC 3810)") \
+	X(DHCP, "dhcp", "DHCPv4 discovery (RFC 2131) and link-local DHCPv6 (RFC 8415)")        \
+	X(BFD, "bfd", "single-hop BFD, TTL 255 (RFC 5881)")                                    \
+	X(OSPF, "ospf", "OSPF to its multicast groups or with TTL 1 (RFC 2328, RFC 5340)")     \
+	X(LINK_LAYER, "link-layer", "LACP, LLDP, EAPOL, STP and other slow protocols")         \
 	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session; unknown_subscriber: pass")
 
 enum sluice_pass_kind {

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -64,7 +63,6 @@ static void become_agent(const char *program, const struct bench *bench, const s
 	snprintf(configuration, sizeof(configuration), "%s/sluice.yaml", agent->directory);
 	snprintf(log, sizeof(log), "%s/log", agent->directory);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setpriority(PRIO_PROCESS, 0, 0);
 	CPU_ZERO(&set);
 	for (int cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++)
 		if (cpu != bench_cpu(bench))

@@ -269,8 +269,8 @@ int fixture_tcx_detach(int program, const char *interface, bool ingress)
 	return syscall(SYS_bpf, BPF_PROG_DETACH, &detach, sizeof(detach)) < 0 ? -errno : 0;
 }
 
-/* The ids of the programs on a tcx hook. */
-static unsigned int tcx_programs(const char *interface, bool ingress, __u32 ids[64])
+/* How many programs are on a tcx hook, and their ids; -errno where there is no tcx. */
+static int tcx_programs(const char *interface, bool ingress, __u32 ids[64])
 {
 	struct {
 		__u32 ifindex, type, flags, attach_flags;
@@ -285,14 +285,25 @@ static unsigned int tcx_programs(const char *interface, bool ingress, __u32 ids[
 		.count = 64,
 	};
 
-	return syscall(SYS_bpf, BPF_PROG_QUERY, &query, sizeof(query)) < 0 ? 0 : query.count;
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &query, sizeof(query)) < 0 ? -errno : (int)query.count;
 }
 
 unsigned int fixture_tcx_count(const char *interface, bool ingress)
 {
 	__u32 ids[64];
+	int count = tcx_programs(interface, ingress, ids);
 
-	return tcx_programs(interface, ingress, ids);
+	return count < 0 ? 0 : (unsigned int)count;
+}
+
+void fixture_need_tcx(void)
+{
+	__u32 ids[64];
+
+	if (tcx_programs("lo", true, ids) < 0) {
+		print_message("SKIP: this kernel has no tcx (Linux 6.6)\n");
+		skip();
+	}
 }
 
 struct bpf_prog_info fixture_tcx_program(const char *interface, bool ingress)

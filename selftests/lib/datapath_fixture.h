@@ -39,6 +39,9 @@ struct sl_datapath *fixture_start(const struct sl_datapath_config *config, bool 
 struct sl_hook_status fixture_hook(struct sl_datapath *datapath, const char *interface, const char *hook);
 bool fixture_has_hook(struct sl_datapath *datapath, const char *interface, const char *hook);
 
+/* Skips the test on a kernel without tcx (before Linux 6.6). */
+void fixture_need_tcx(void);
+
 /* A program that returns `verdict`; an fd. */
 int fixture_program(uint32_t type, const char *name, int verdict);
 /* At the end of (or before everything on) a tcx hook, without a link. `ingress` 0 or 1. */

@@ -10,7 +10,7 @@ kill_recorded() { # folder
 	[ -f "$1/pids" ] || return 0
 	while read -r pid started; do
 		[ "$(started_at "$pid")" = "$started" ] || continue
-		kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null
+		kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
 	done <"$1/pids"
 	return 0
 }

@@ -22,6 +22,7 @@
 # then checks; it fails at the first failed check. Everything it started is
 # ended by pid, everything it made is removed on every way out.
 
+# shellcheck disable=SC2034,SC2120 # variables and arguments are the tests' business
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ROOT=$PWD
@@ -124,7 +125,7 @@ on_keep() {
 
 cleanup() {
 	local code=$? ns
-	trap - EXIT INT TERM
+	trap - EXIT INT TERM ERR
 	set +e
 	if [ -n "${KEEP:-}" ]; then
 		on_keep
@@ -378,6 +379,20 @@ agent_start() {
 
 pool_ready() {
 	[ "$(ctl -o json status | jq '[.class_pools[] | .size - .ready] | add')" = 0 ]
+}
+
+# The agent through the image instead; RUNTIME: podman or runc. $AGENT_MAIN is sluiced itself.
+container_start() {
+	NAME=$PREFIX spawn "$ROOT/tools/image-run.sh" "/run/netns/$GW" "$DIR" --config "$CONFIG" >>"$LOG" 2>&1
+	AGENT_PID=$SPAWNED
+	agent_ready
+	if [ "${RUNTIME:-podman}" = podman ]; then
+		AGENT_MAIN=$(podman --log-level=error --root "$BUILD/image/store" --runroot "$BUILD/image/run" \
+			inspect -f '{{.State.Pid}}' "$PREFIX")
+	else
+		AGENT_MAIN=$(runc --root "$BUILD/image/runc" state "$PREFIX" | jq .pid)
+	fi
+	echo "$AGENT_MAIN $(started_at "$AGENT_MAIN")" >>"$DIR/pids"
 }
 
 # agent_stop [SIGNAL]: and waits for its end; the exit code is in $AGENT_CODE

@@ -37,6 +37,11 @@ for family in 4 6; do
 	expect "unlimited traffic IPv$family" "5000 7500000" "$(settled "$INET" free$family 5000)"
 done
 
+# nothing has gone past the classes: the direct queue is not shaped
+for device in acc0 core0; do
+	expect_text "$device" 'htb 7ffe: .*direct_packets_stat 0 ' "$(in_gw tc -s qdisc show dev $device)"
+done
+
 # a changed MBR is in force within a second, and counting goes on
 before=$(used "$(ue4 1)" limited uplink)
 session "$(imsi 1)" "$(ue4 1)"

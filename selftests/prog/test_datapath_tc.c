@@ -43,10 +43,12 @@ static bool pins_are_gone(void)
 static void access_devices_get_both_directions_and_core_devices_egress_only(void **state)
 {
 	struct sl_datapath_config config = fixture_config();
-	struct sl_datapath *datapath = fixture_start(&config, false);
+	struct sl_datapath *datapath;
 	struct sl_hook_status hook;
 
 	(void)state;
+	fixture_need_tcx();
+	datapath = fixture_start(&config, false);
 	hook = fixture_hook(datapath, "access0", "tc-ingress");
 	assert_true(hook.attached);
 	assert_string_equal(hook.mechanism, "tcx-link");
@@ -71,6 +73,7 @@ static void the_hooks_stay_when_the_agent_goes(void **state)
 	struct sl_datapath_config config = fixture_config();
 
 	(void)state;
+	fixture_need_tcx();
 	fixture_close(fixture_start(&config, false));
 	assert_int_equal(fixture_tcx_count("access0", true), 1);
 	assert_int_equal(fixture_tcx_count("access0", false), 1);
@@ -83,6 +86,7 @@ static void a_restart_takes_over_the_links_and_adds_none(void **state)
 	struct sl_datapath *datapath;
 
 	(void)state;
+	fixture_need_tcx();
 	fixture_close(fixture_start(&config, false));
 	for (int i = 0; i < 3; i++) {
 		datapath = fixture_start(&config, true);
@@ -96,9 +100,11 @@ static void a_restart_takes_over_the_links_and_adds_none(void **state)
 static void attaching_twice_changes_nothing(void **state)
 {
 	struct sl_datapath_config config = fixture_config();
-	struct sl_datapath *datapath = fixture_start(&config, false);
+	struct sl_datapath *datapath;
 
 	(void)state;
+	fixture_need_tcx();
+	datapath = fixture_start(&config, false);
 	fixture_attach(datapath);
 	assert_true(fixture_hook(datapath, "access0", "tc-ingress").attached);
 	assert_int_equal(fixture_tcx_count("access0", true), 1);
@@ -185,9 +191,11 @@ static void a_start_that_fails_takes_its_new_hooks_off_again(void **state)
 static void a_device_made_anew_is_attached_anew(void **state)
 {
 	struct sl_datapath_config config = fixture_config();
-	struct sl_datapath *datapath = fixture_start(&config, false);
+	struct sl_datapath *datapath;
 
 	(void)state;
+	fixture_need_tcx();
+	datapath = fixture_start(&config, false);
 	fixture_run("ip link del access0 && ip link add access0 type veth peer name ue0 && ip link set "
 		    "access0 up");
 	assert_false(fixture_hook(datapath, "access0", "tc-ingress").attached);
@@ -202,10 +210,12 @@ static void a_device_made_anew_is_attached_anew(void **state)
 static void a_device_made_anew_under_the_same_ifindex_is_attached_anew(void **state)
 {
 	struct sl_datapath_config config = fixture_config();
-	struct sl_datapath *datapath = fixture_start(&config, false);
+	struct sl_datapath *datapath;
 	unsigned int ifindex = if_nametoindex("access0");
 
 	(void)state;
+	fixture_need_tcx();
+	datapath = fixture_start(&config, false);
 	fixture_close(datapath);
 	fixture_run("ip link del access0 && ip link add access0 index %u type veth peer name ue0", ifindex);
 	assert_int_equal(if_nametoindex("access0"), ifindex);
@@ -222,6 +232,7 @@ static void a_device_that_left_the_configuration_loses_its_hooks(void **state)
 	struct sl_datapath *datapath;
 
 	(void)state;
+	fixture_need_tcx();
 	fixture_close(fixture_start(&config, false));
 	config.device_count = 1;
 	datapath = fixture_start(&config, true);
@@ -237,6 +248,7 @@ static void an_interface_with_a_dot_in_its_name_survives_a_restart(void **state)
 	struct sl_datapath *datapath;
 
 	(void)state;
+	fixture_need_tcx();
 	fixture_run("ip link add access0.7 type veth peer name ue7 && ip link set access0.7 up");
 	snprintf(config.device[0].name, sizeof(config.device[0].name), "access0.7");
 	fixture_close(fixture_start(&config, false));
@@ -254,6 +266,7 @@ static void a_device_without_ethernet_header_gets_the_programs_made_for_it(void 
 	struct sl_hook_status hook;
 
 	(void)state;
+	fixture_need_tcx();
 	fixture_run("ip tuntap add dev tun7 mode tun && ip link set tun7 up");
 	snprintf(config.device[0].name, sizeof(config.device[0].name), "tun7");
 	config.mode = SL_MODE_XDP;
@@ -277,6 +290,7 @@ static void a_foreign_tcx_program_stays_and_ours_runs_first(void **state)
 	struct sl_error err = {""};
 
 	(void)state;
+	fixture_need_tcx();
 	assert_int_equal(fixture_tcx_attach(foreign, "access0", true, false), 0);
 	datapath = fixture_start(&config, false);
 	assert_int_equal(fixture_tcx_count("access0", true), 2);
@@ -291,10 +305,12 @@ static void a_foreign_program_that_put_itself_before_ours_is_told(void **state)
 {
 	struct sl_datapath_config config = fixture_config();
 	_cleanup_fd_ int foreign = fixture_program(BPF_PROG_TYPE_SCHED_CLS, "foreign_tc", TCX_NEXT);
-	struct sl_datapath *datapath = fixture_start(&config, false);
+	struct sl_datapath *datapath;
 	struct sl_hook_status hook;
 
 	(void)state;
+	fixture_need_tcx();
+	datapath = fixture_start(&config, false);
 	assert_int_equal(fixture_tcx_attach(foreign, "access0", true, true), 0);
 	hook = fixture_hook(datapath, "access0", "tc-ingress");
 	assert_true(hook.attached);
@@ -428,6 +444,7 @@ static void from_clsact_to_tcx_and_back_one_program_remains(void **state)
 	struct sl_datapath_config config = fixture_config();
 
 	(void)state;
+	fixture_need_tcx();
 	setenv("SLUICE_NO_TCX", "1", 1);
 	fixture_close(fixture_start(&config, false));
 	unsetenv("SLUICE_NO_TCX");

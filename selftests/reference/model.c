@@ -169,14 +169,16 @@ static bool read_transport(struct reading *packet, const uint8_t *at, const uint
 		break;
 	case UDP:
 	case ICMP:
-	case ICMP6:
 		least = 8;
+		break;
+	case ICMP6: /* all that its messages have in common: RFC 4443 clause 2.1 */
+		least = 4;
 		break;
 	default:
 		return true;
 	}
-	if (fragment == FIRST)
-		least = 8; /* more may be in the next one */
+	if (fragment == FIRST && least > 8)
+		least = 8; /* the rest may be in the next one */
 	if (room < least)
 		return false;
 	packet->headers += (uint32_t)least;

@@ -157,7 +157,8 @@ static void draw_flow(struct random *random, struct model_flow *flow)
 		flow->ip_proto = PICK(random, protocols);
 	if (flow->ip_proto == TCP || flow->ip_proto == UDP || flow->ip_proto == SCTP)
 		draw_ports(random, flow);
-	if (below(random, 300) == 0)
+	/* a side's ports are said in one form or the other */
+	if (!flow->remote_port.given && !flow->local_port.given && below(random, 300) == 0)
 		flow->udp_dst = draw_port(random);
 	if (below(random, 500) == 0)
 		flow->tcp_src = 65536 + below(random, 70000);
@@ -262,8 +263,8 @@ void random_world(struct random *random, uint64_t seed, struct model_world *out)
 	draw(random);
 	draw_bytes(random, &random->centre[0][0][0], sizeof(random->centre));
 	for (int i = 0; i < RANDOM_PORTS; i++)
-		random->ports[i] = 1 + below(random, 65535);
-	random->ports[1] = random->ports[0] == 65535 ? 65534 : random->ports[0] + 1;
+		random->ports[i] = 70 + below(random, 65535 - 70); /* DHCP is control traffic */
+	random->ports[1] = random->ports[0] + 1;
 
 	out->unknown_passes = percent(random, 20);
 	out->rule_count = 0;
@@ -408,7 +409,7 @@ static void draw_shape(struct random *random, struct sample *sample)
 	bool fragmented = percent(random, 15);
 
 	if (percent(random, 20))
-		sample->tag_count = 1 + below(random, SAMPLE_TAGS);
+		sample->tag_count = 1 + below(random, percent(random, 90) ? 2 : SAMPLE_TAGS);
 	for (unsigned int i = 0; i < sample->tag_count; i++)
 		sample->tags[i] = percent(random, 50) ? 0x8100 : 0x88a8;
 	if (below(random, 200) == 0)
@@ -426,7 +427,8 @@ static void draw_shape(struct random *random, struct sample *sample)
 		sample->ip_options = 1 + below(random, 10);
 	if (percent(random, 30))
 		sample->tcp_options = below(random, 11);
-	sample->payload = percent(random, 2) ? below(random, 1200) : below(random, 64);
+	/* XDP leaves what exceeds the MTU to tc */
+	sample->payload = percent(random, 2) && !sample->xdp ? below(random, 1200) : below(random, 64);
 	if (percent(random, 10))
 		sample->padding = below(random, 40);
 	sample->mark = percent(random, 30) ? (uint32_t)draw(random) : 0;

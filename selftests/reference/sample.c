@@ -139,16 +139,22 @@ static uint8_t *put_ip6(const struct sample *sample, uint8_t *ip)
 size_t sample_frame(const struct sample *sample, uint8_t *out)
 {
 	static const uint8_t macs[12] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
+	unsigned int type = sample->ethertype ? sample->ethertype : sample->family == 4 ? 0x0800 : 0x86dd;
 	uint8_t *at = put(out, macs, sizeof(macs));
-	size_t length;
+	size_t length, least = 16;
 
 	for (unsigned int i = 0; i < sample->tag_count; i++)
 		at = put16(put16(at, sample->tags[i]), 100 + i);
-	at = put16(at, sample->ethertype ? sample->ethertype : sample->family == 4 ? 0x0800 : 0x86dd);
+	at = put16(at, type);
 	at = sample->family == 4 ? put_ip4(sample, at) : put_ip6(sample, at);
 	at = fill(at, sample->padding);
 	length = (size_t)(at - out);
-	if (sample->spoil == SAMPLE_CUT)
-		length = sample->amount < length - 16 ? length - sample->amount : 16;
-	return length;
+	/* the kernel runs no tc program on less than the IP header that the EtherType promises */
+	if (!sample->tag_count && !sample->xdp)
+		least = 14 + (type == 0x86dd ? 40 : 20);
+	if (length < least)
+		fill(at, least - length);
+	else if (sample->spoil == SAMPLE_CUT && sample->amount < length - least)
+		return length - sample->amount;
+	return sample->spoil == SAMPLE_CUT || length < least ? least : length;
 }

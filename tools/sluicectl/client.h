@@ -26,7 +26,7 @@ typedef void (*client_on_message)(const ProtobufCMessage *message, void *user);
 
 /* A stream until it ends; without a time limit when timeout_ms is 0. */
 int client_stream(struct ctl *ctl, const char *path, const ProtobufCMessage *request,
-		  const ProtobufCMessageDescriptor *type, uint32_t timeout_ms, client_on_message on_message,
+		  const ProtobufCMessageDescriptor *type, uint32_t timeout_ms, client_on_message on_each,
 		  void *user);
 
 /*
@@ -34,7 +34,7 @@ int client_stream(struct ctl *ctl, const char *path, const ProtobufCMessage *req
  * request must have a field `start`, the pages a field `next`.
  */
 int client_pages(struct ctl *ctl, const char *path, ProtobufCMessage *request,
-		 const ProtobufCMessageDescriptor *type, client_on_message on_page, void *user);
+		 const ProtobufCMessageDescriptor *type, client_on_message on_each, void *user);
 
 /* The exit code of a call's status, and the line that says what happened. */
 int client_failed(struct ctl *ctl, const char *path, enum sl_grpc_status status, const char *text);

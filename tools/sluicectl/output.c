@@ -62,7 +62,7 @@ const char *output_enum(const ProtobufCEnumDescriptor *type, int value)
 	if (!found)
 		return "unknown";
 	for (i = 0; found->name[i] && i + 1 < sizeof(text); i++)
-		text[i] = found->name[i] == '_' ? '-' : (char)tolower((unsigned char)found->name[i]);
+		text[i] = (char)(found->name[i] == '_' ? '-' : tolower((unsigned char)found->name[i]));
 	text[i] = '\0';
 	return text;
 }

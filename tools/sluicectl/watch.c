@@ -24,7 +24,7 @@ static json_t *flatten(const Sluice__V1__Event *event)
 			continue;
 		own = value;
 		for (i = 0; key[i] && i + 1 < sizeof(name); i++)
-			name[i] = key[i] == '_' ? '-' : key[i];
+			name[i] = (char)(key[i] == '_' ? '-' : key[i]);
 		name[i] = '\0';
 	}
 	json_object_set(flat, "time_ms", json_object_get(json, "time_ms"));
