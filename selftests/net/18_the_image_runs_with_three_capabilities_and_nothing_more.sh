@@ -22,7 +22,7 @@ for RUNTIME in podman runc; do
 	command -v $RUNTIME >/dev/null || continue
 	if NAME=$PREFIX-probe "$ROOT/tools/image-run.sh" "/run/netns/$GW" "$DIR" --version >"$DIR/probe.out" 2>&1; then
 		expect_text "the version from $RUNTIME" '[0-9]+\.[0-9]+\.[0-9]+' "$(cat "$DIR/probe.out")"
-		runtimes+=($RUNTIME)
+		runtimes+=("$RUNTIME")
 	else
 		echo "$RUNTIME does not work here: $(tail -1 "$DIR/probe.out")"
 		why=$(tail -1 "$DIR/probe.out")

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,28 +22,21 @@
 #include <time.h>
 
 #include "bpfrun.h"
-#include "policy/compile.h"
-#include "policy/flow.h"
-#include "policy/rule.h"
 #include "reference/counterexample.h"
+#include "reference/published.h"
 #include "reference/random.h"
 
 #define PAIRS_OF_A_WORLD 64
-#define BLOCKS		 4096 /* of the rig */
-#define USAGE		 (1 + MODEL_SESSIONS * (1 + MODEL_RULES) + 1)
-#define FAR_FUTURE	 (UINT64_MAX / 2)
 
 static struct bpfrun *rig;
 static struct bpfrun_maps maps;
 
-/* What the counters have to say, slot by slot from 0; the first and the last slot are nobody's. */
-static struct sluice_usage expected[USAGE];
-static uint32_t usage_slots;
+/* What the counters have to say, slot by slot from 0. */
+static struct sluice_usage expected[PUBLISHED_USAGE];
 static struct sluice_counter expected_drops[SLUICE_DROP_REASON_COUNT][SLUICE_DIRECTIONS];
 static struct sluice_counter expected_passes[SLUICE_DIRECTIONS];
 
-/* Where the usage of a session begins: the default drop's, then one for each rule of the world. */
-static uint32_t usage_of[MODEL_SESSIONS];
+static struct published published;
 
 static char difference[512];
 
@@ -60,208 +51,16 @@ static bool differ(const char *format, ...)
 	return false;
 }
 
-/* --- the real side: from the session manager's terms into the maps ------------ */
-
-static void prefix_text(const struct model_prefix *prefix, char *out, size_t size)
-{
-	char address[INET6_ADDRSTRLEN];
-
-	out[0] = 0;
-	if (!prefix->given)
-		return;
-	inet_ntop(prefix->family == 4 ? AF_INET : AF_INET6, prefix->address, address, sizeof(address));
-	if (prefix->length == (prefix->family == 4 ? 32 : 128))
-		snprintf(out, size, "%s", address);
-	else
-		snprintf(out, size, "%s/%d", address, prefix->length);
-}
-
-static int read_flow(const struct model_flow *flow, struct sluice_flow *out, struct sl_error *err)
-{
-	char source[64], destination[64];
-	struct sl_flow_match match = {
-		.direction = flow->downlink ? SLUICE_DOWNLINK : SLUICE_UPLINK,
-		.action = flow->deny ? SLUICE_DENY : SLUICE_PERMIT,
-		.ip_proto = flow->ip_proto,
-		.ip_src = {.text = source},
-		.ip_dst = {.text = destination},
-		.tcp_src = flow->tcp_src,
-		.tcp_dst = flow->tcp_dst,
-		.udp_src = flow->udp_src,
-		.udp_dst = flow->udp_dst,
-	};
-	int result;
-
-	prefix_text(&flow->ip_src, source, sizeof(source));
-	prefix_text(&flow->ip_dst, destination, sizeof(destination));
-	result = sl_flow_from_match("match", &match, out, err);
-	if (result < 0)
-		return result;
-	if (flow->remote_port.given) {
-		out->remote_port_low = (uint16_t)flow->remote_port.low;
-		out->remote_port_high = (uint16_t)flow->remote_port.high;
-	}
-	if (flow->local_port.given) {
-		out->local_port_low = (uint16_t)flow->local_port.low;
-		out->local_port_high = (uint16_t)flow->local_port.high;
-	}
-	return 0;
-}
-
-/* 0; -EINVAL: the rule is refused. */
-static int read_rule(const struct model_rule *rule, struct sl_rule *out, struct sl_error *err)
-{
-	snprintf(out->id, sizeof(out->id), "%s", rule->id);
-	out->precedence = rule->precedence;
-	out->flow_count = rule->flow_count;
-	for (unsigned int i = 0; i < rule->flow_count; i++) {
-		int result = read_flow(&rule->flows[i], &out->flows[i], err);
-
-		if (result < 0)
-			return result;
-	}
-	return sl_rule_validate(out, err);
-}
-
-/* The rules that are accepted, in order; binding.usage is the rule's index in the world. */
-static bool install_rules(const struct model_world *world, struct sl_rule_table *table,
-			  struct sl_install *installs, size_t *count)
-{
-	*count = 0;
-	for (unsigned int i = 0; i < world->rule_count; i++) {
-		const struct model_rule *rule = &world->rules[i];
-		struct sluice_flow flows[MODEL_FLOWS] = {0};
-		struct sl_rule read = {.flows = flows};
-		struct sl_install *install = &installs[*count];
-		struct sl_error err = {0};
-		bool accepted = read_rule(rule, &read, &err) == 0;
-
-		if (accepted != model_rule_is_valid(rule))
-			return differ("rule '%s' is %s: %s", rule->id, accepted ? "accepted" : "refused",
-				      accepted ? "the model refuses it" : err.text);
-		if (!accepted)
-			continue;
-		*install = (struct sl_install){
-			.origin = rule->gy ? SLUICE_ORIGIN_GY : SLUICE_ORIGIN_GX,
-			.version = 1,
-			.binding = {.usage = i,
-				    .uplink_class = (uint16_t)rule->uplink_class,
-				    .downlink_class = (uint16_t)rule->downlink_class,
-				    .deadline_ns = rule->timeout == MODEL_PASSED       ? 1
-						   : rule->timeout == MODEL_NOT_PASSED ? FAR_FUTURE
-										       : 0},
-		};
-		if (sl_rule_table_intern(table, &read, &install->rule) < 0)
-			fail_msg("no memory");
-		(*count)++;
-	}
-	sl_install_sort(installs, *count);
-	return true;
-}
-
-/* Next free places in the maps; what lies beyond is poison. */
-struct places {
-	uint32_t policy, binding, usage, block[2];
-};
-
-static void place_list(const struct sl_ruleset_image *image, enum sluice_direction direction,
-		       struct places *places, uint32_t *first)
-{
-	const struct sl_match_list *list = &image->list[direction];
-	uint32_t *next = &places->block[image->family == 6];
-
-	*first = *next;
-	if (*next + list->blocks > BLOCKS)
-		fail_msg("more than %u match blocks", BLOCKS);
-	if (image->family == 4 && list->blocks)
-		memcpy(&maps.matches4[*first], list->block4, list->blocks * sizeof(*list->block4));
-	else if (list->blocks)
-		memcpy(&maps.matches6[*first], list->block6, list->blocks * sizeof(*list->block6));
-	*next += list->blocks;
-}
-
-static void place_session(const struct model_session *session, uint32_t number, struct places *places,
-			  const struct sl_install *installs, size_t count)
-{
-	struct sluice_endpoint endpoint = {.policy = places->policy, .session = number};
-	struct sluice_policy policy = {
-		.session = number,
-		.default_usage = places->usage,
-		.bindings = places->binding,
-		.rules = (uint16_t)count,
-	};
-	struct sl_ruleset_image image;
-	struct sl_error err = {0};
-
-	if (sl_compile(installs, count, (uint32_t)session->family, &image, &err) < 0)
-		fail_msg("%s", err.text);
-	place_list(&image, SLUICE_UPLINK, places, &policy.uplink_block);
-	place_list(&image, SLUICE_DOWNLINK, places, &policy.downlink_block);
-	policy.uplink_count = (uint16_t)image.list[SLUICE_UPLINK].count;
-	policy.downlink_count = (uint16_t)image.list[SLUICE_DOWNLINK].count;
-	sl_ruleset_image_clear(&image);
-	for (size_t i = 0; i < count; i++) {
-		struct sluice_binding binding = installs[i].binding;
-
-		binding.usage += places->usage + 1;
-		if (i < SLUICE_INLINE_BINDINGS)
-			policy.binding[i] = binding;
-		else
-			maps.bindings[places->binding++] = binding;
-	}
-	maps.policies[places->policy++] = policy;
-	/* the key is the beginning of the address in both families */
-	if (bpf_map_update_elem(session->family == 4 ? maps.endpoints4 : maps.endpoints6, session->address,
-				&endpoint, BPF_ANY) < 0)
-		fail_msg("endpoint: %s", strerror(errno));
-}
-
-/* Everything of the world into the maps, all usage at zero; false: they differ on a rule already. */
+/* False: they differ on a rule already. */
 static bool publish(const struct model_world *world)
 {
-	static struct sl_install installs[MODEL_RULES];
-	struct places places = {.policy = 1, .binding = 1, .usage = 1, .block = {1, 1}};
-	struct sl_rule_table *table = NULL;
-	size_t count;
-	bool same;
+	struct sl_error why = {0};
 
-	if (sl_rule_table_new(&table) < 0)
-		fail_msg("no memory");
-	same = install_rules(world, table, installs, &count);
-	for (uint32_t i = 0; same && i < world->session_count; i++) {
-		bool has_rules = world->sessions[i].has_rules;
-
-		usage_of[i] = places.usage;
-		place_session(&world->sessions[i], i, &places, installs, has_rules ? count : 0);
-		places.usage += 1 + (has_rules ? world->rule_count : 0);
-	}
-	sl_rule_table_free(table);
 	bpfrun_settings(rig)->unknown_drop = !world->unknown_passes;
-	usage_slots = places.usage + 1;
-	memset(maps.usage, 0, usage_slots * sizeof(*maps.usage));
-	memset(expected, 0, usage_slots * sizeof(*expected));
-	return same;
-}
-
-static void withdraw(const struct model_world *world)
-{
-	for (uint32_t i = 0; i < world->session_count; i++)
-		bpf_map_delete_elem(world->sessions[i].family == 4 ? maps.endpoints4 : maps.endpoints6,
-				    world->sessions[i].address);
-}
-
-/* Whoever looks where nothing was published finds what matches everything. */
-static void poison_matches(void)
-{
-	for (uint32_t i = 0; i < BLOCKS * SLUICE_MATCH_BLOCK; i++) {
-		struct sluice_match4 *four =
-			&maps.matches4[i / SLUICE_MATCH_BLOCK].match[i % SLUICE_MATCH_BLOCK];
-		struct sluice_match6 *six =
-			&maps.matches6[i / SLUICE_MATCH_BLOCK].match[i % SLUICE_MATCH_BLOCK];
-
-		four->flags = six->flags = SLUICE_MATCH_VALID;
-		four->action = six->action = SLUICE_PERMIT;
-	}
+	memset(expected, 0, sizeof(expected));
+	if (published_publish(&maps, world, &published, &why) == 0)
+		return true;
+	return differ("%s", why.text);
 }
 
 /* --- one packet on both sides ---------------------------------------------------- */
@@ -274,7 +73,8 @@ static void expect_count(struct sluice_counter *counter, const struct model_outc
 
 static void expect_usage(const struct model_outcome *outcome, bool downlink)
 {
-	struct sluice_usage *usage = &expected[usage_of[outcome->session] + 1 + (uint32_t)outcome->rule];
+	struct sluice_usage *usage =
+		&expected[published.usage_of[outcome->session] + 1 + (uint32_t)outcome->rule];
 
 	if (outcome->passes)
 		expect_count(downlink ? &usage->downlink : &usage->uplink, outcome);
@@ -311,11 +111,11 @@ static const char *slot_text(const struct model_world *world, uint32_t slot)
 	for (uint32_t i = 0; i < world->session_count; i++) {
 		uint32_t rules = world->sessions[i].has_rules ? world->rule_count : 0;
 
-		if (slot == usage_of[i])
+		if (slot == published.usage_of[i])
 			snprintf(text, sizeof(text), "the default drop of session %u", i);
-		else if (slot > usage_of[i] && slot <= usage_of[i] + rules)
+		else if (slot > published.usage_of[i] && slot <= published.usage_of[i] + rules)
 			snprintf(text, sizeof(text), "rule '%s' of session %u",
-				 world->rules[slot - usage_of[i] - 1].id, i);
+				 world->rules[slot - published.usage_of[i] - 1].id, i);
 		else
 			continue;
 		return text;
@@ -342,9 +142,9 @@ static bool same_usage(const struct model_world *world)
 {
 	char have[160], want[160];
 
-	if (!memcmp(expected, maps.usage, usage_slots * sizeof(*expected)))
+	if (!memcmp(expected, maps.usage, published.usage_slots * sizeof(*expected)))
 		return true;
-	for (uint32_t i = 0; i < usage_slots; i++) {
+	for (uint32_t i = 0; i < published.usage_slots; i++) {
 		if (!memcmp(&expected[i], &maps.usage[i], sizeof(expected[i])))
 			continue;
 		counter_text(&maps.usage[i], have, sizeof(have));
@@ -460,12 +260,12 @@ static bool differs_alone(const struct counterexample *example)
 	bool same;
 
 	bpfrun_reset(rig);
-	poison_matches();
+	published_poison(&maps);
 	memset(expected_drops, 0, sizeof(expected_drops));
 	memset(expected_passes, 0, sizeof(expected_passes));
 	same = publish(&example->world) && same_packet(&example->world, &example->sample, &outcome) &&
 	       same_totals();
-	withdraw(&example->world);
+	published_withdraw(&maps, &example->world);
 	return !same;
 }
 
@@ -535,7 +335,7 @@ static void the_programs_decide_and_count_as_the_reference_model_does(void **sta
 	fflush(stdout);
 	rig = bpfrun_open();
 	maps = bpfrun_maps(rig);
-	poison_matches();
+	published_poison(&maps);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (; done < pairs; worlds++) {
 		struct random random;
@@ -552,7 +352,7 @@ static void the_programs_decide_and_count_as_the_reference_model_does(void **sta
 			outcomes[outcome.reason]++;
 		}
 		same = same && same_totals();
-		withdraw(&world);
+		published_withdraw(&maps, &world);
 		if (!same)
 			report(seed + worlds, done);
 	}

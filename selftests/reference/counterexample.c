@@ -85,14 +85,26 @@ static void drop_flows(struct shrinker *shrinker)
 	}
 }
 
+/* Rules that no session has would not be printed. */
+static bool has_the_last_rules(const struct model_world *world, unsigned int session)
+{
+	for (unsigned int i = 0; i < world->session_count; i++)
+		if (i != session && world->sessions[i].has_rules)
+			return false;
+	return world->rule_count > 0 && world->sessions[session].has_rules;
+}
+
 static void drop_sessions(struct shrinker *shrinker)
 {
-	for (unsigned int i = 0; i < shrinker->best->world.session_count; i++)
+	for (unsigned int i = shrinker->best->world.session_count; i-- > 0;) {
+		if (has_the_last_rules(&shrinker->best->world, i))
+			continue;
 		TRY(shrinker, {
 			world->session_count--;
 			memmove(&world->sessions[i], &world->sessions[i + 1],
 				(world->session_count - i) * sizeof(world->sessions[0]));
 		});
+	}
 }
 
 static void simplify_flow(struct shrinker *shrinker, unsigned int rule, unsigned int index)
@@ -289,6 +301,12 @@ static void print_rule(FILE *out, const struct model_rule *rule)
 		print_flow(out, &rule->flows[i]);
 }
 
+static bool is_installed(const struct model_world *world, int session, unsigned int rule)
+{
+	return world->sessions[session].has_rules && model_rule_is_valid(&world->rules[rule]) &&
+	       model_rule_fits(&world->rules[rule], world->sessions[session].family);
+}
+
 /* A request carries rules of one origin. */
 static void print_activation(FILE *out, const struct model_world *world, int session, bool gy)
 {
@@ -316,7 +334,7 @@ static void print_activation(FILE *out, const struct model_world *world, int ses
 	for (unsigned int i = 0; i < world->rule_count; i++)
 		if (world->rules[i].gy == gy)
 			fprintf(out, "        - {id: \"%s\", version: 1, result: %s}\n", world->rules[i].id,
-				model_rule_is_valid(&world->rules[i]) ? "SUCCESS" : "FAILURE");
+				is_installed(world, session, i) ? "SUCCESS" : "FAILURE");
 }
 
 static void print_oddities(FILE *out, const struct sample *sample)
@@ -415,8 +433,8 @@ void counterexample_print(const struct counterexample *example, FILE *out)
 	fprintf(out, "  - expect:\n      usage:\n");
 	for (unsigned int i = 0; i < world->session_count; i++) {
 		print_usage(out, example, &outcome, (int)i, -1);
-		for (unsigned int rule = 0; world->sessions[i].has_rules && rule < world->rule_count; rule++)
-			if (model_rule_is_valid(&world->rules[rule]))
+		for (unsigned int rule = 0; rule < world->rule_count; rule++)
+			if (is_installed(world, (int)i, rule))
 				print_usage(out, example, &outcome, (int)i, (int)rule);
 	}
 	fprintf(out, "# the frame:");

@@ -101,17 +101,28 @@ static bool comes_before(const struct model_rule *a, const struct model_rule *b)
 	return *left < *right;
 }
 
+static bool family_fits(const struct model_flow *flow, int family)
+{
+	return (!flow->ip_src.given || flow->ip_src.family == family) &&
+	       (!flow->ip_dst.given || flow->ip_dst.family == family);
+}
+
+bool model_rule_fits(const struct model_rule *rule, int family)
+{
+	for (unsigned int i = 0; i < rule->flow_count; i++)
+		if (family_fits(&rule->flows[i], family))
+			return true;
+	return false;
+}
+
 /* The UE's side is the session's address, whatever the flow says: of it only the family counts. */
 static bool addresses_match(const struct model_flow *flow, const struct reading *packet)
 {
 	const struct model_prefix *remote = flow->downlink ? &flow->ip_src : &flow->ip_dst;
 	const uint8_t *address = flow->downlink ? packet->source : packet->destination;
 
-	if (flow->ip_src.given && flow->ip_src.family != packet->family)
-		return false;
-	if (flow->ip_dst.given && flow->ip_dst.family != packet->family)
-		return false;
-	return !remote->given || begins_alike(remote->address, address, remote->length);
+	return family_fits(flow, packet->family) &&
+	       (!remote->given || begins_alike(remote->address, address, remote->length));
 }
 
 static bool port_matches(unsigned int wanted, const struct reading *packet, unsigned int port)

@@ -99,6 +99,9 @@ struct model_outcome {
 bool model_flow_is_valid(const struct model_flow *flow);
 bool model_rule_is_valid(const struct model_rule *rule);
 
+/* A rule none of whose flows can be about the family fails for a session of that family. */
+bool model_rule_fits(const struct model_rule *rule, int family);
+
 /* Control traffic (hop limit 1 or 255, DHCP, OSPF, ARP) is outside of the model: do not ask for it. */
 struct model_outcome model_decide(const struct model_world *world, const struct model_frame *frame);
 
