@@ -13,7 +13,7 @@ build=(clang llvm gcc make pkg-config bpftool libbpf-dev libxdp-dev libelf-dev z
 	protobuf-compiler protobuf-c-compiler libprotobuf-dev libprotobuf-c-dev libnghttp2-dev libevent-dev
 	libssl-dev libyaml-dev libjansson-dev uthash-dev linux-libc-dev iproute2)
 test=(libcmocka-dev libclang-rt-14-dev iperf3 iputils-ping curl nftables ethtool tcpdump jq procps util-linux
-	netcat-openbsd python3 python3-grpcio python3-protobuf python3-yaml protobuf-compiler-grpc nghttp2-client)
+	netcat-openbsd runc mmdebstrap python3 python3-grpcio python3-protobuf python3-yaml protobuf-compiler-grpc nghttp2-client)
 bench=(nftables nghttp2-client jq)
 image=(podman buildah runc conmon netavark mmdebstrap fuse-overlayfs)
 lint=(clang-format clang-tidy cppcheck shellcheck)

@@ -243,6 +243,18 @@ static const char *address_text(const uint8_t *address, int family)
 	return text;
 }
 
+/* YAML takes no control characters as they are. */
+static void print_id(FILE *out, const char *id)
+{
+	fputc('"', out);
+	for (; *id; id++)
+		if (*id == 0x7f)
+			fputs("\\x7f", out);
+		else
+			fputc(*id, out);
+	fputc('"', out);
+}
+
 static const char *imsi(int session)
 {
 	static const char *const digits[] = {"001010000000001", "001010000000001", "001010000000002",
@@ -288,8 +300,9 @@ static void print_flow(FILE *out, const struct model_flow *flow)
 
 static void print_rule(FILE *out, const struct model_rule *rule)
 {
-	fprintf(out, "        - id: \"%s\"\n          version: 1\n          precedence: %u\n", rule->id,
-		rule->precedence);
+	fprintf(out, "        - id: ");
+	print_id(out, rule->id);
+	fprintf(out, "\n          version: 1\n          precedence: %u\n", rule->precedence);
 	if (rule->timeout != MODEL_NO_TIMEOUT)
 		fprintf(out, "          # its hard timeout has %spassed\n",
 			rule->timeout == MODEL_PASSED ? "" : "not ");
@@ -331,10 +344,14 @@ static void print_activation(FILE *out, const struct model_world *world, int ses
 		if (world->rules[i].gy == gy)
 			print_rule(out, &world->rules[i]);
 	fprintf(out, "      results:\n");
-	for (unsigned int i = 0; i < world->rule_count; i++)
-		if (world->rules[i].gy == gy)
-			fprintf(out, "        - {id: \"%s\", version: 1, result: %s}\n", world->rules[i].id,
-				is_installed(world, session, i) ? "SUCCESS" : "FAILURE");
+	for (unsigned int i = 0; i < world->rule_count; i++) {
+		if (world->rules[i].gy != gy)
+			continue;
+		fprintf(out, "        - {id: ");
+		print_id(out, world->rules[i].id);
+		fprintf(out, ", version: 1, result: %s}\n",
+			is_installed(world, session, i) ? "SUCCESS" : "FAILURE");
+	}
 }
 
 static void print_oddities(FILE *out, const struct sample *sample)
@@ -397,9 +414,10 @@ static void print_usage(FILE *out, const struct counterexample *example, const s
 {
 	const struct model_world *world = &example->world;
 
-	fprintf(out, "        - {imsi: IMSI%s, ue: \"%s\", rule: \"%s\", version: %d", imsi(session),
-		address_text(world->sessions[session].address, world->sessions[session].family),
-		rule < 0 ? "internal_default_drop_flow_rule" : world->rules[rule].id, rule >= 0);
+	fprintf(out, "        - {imsi: IMSI%s, ue: \"%s\", rule: ", imsi(session),
+		address_text(world->sessions[session].address, world->sessions[session].family));
+	print_id(out, rule < 0 ? "internal_default_drop_flow_rule" : world->rules[rule].id);
+	fprintf(out, ", version: %d", rule >= 0);
 	if (outcome->session == session && outcome->rule == rule)
 		fprintf(out, ", %s%s: {packets: %u, bytes: %u}",
 			example->sample.downlink ? "downlink" : "uplink", outcome->passes ? "" : "_dropped",

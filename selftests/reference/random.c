@@ -210,6 +210,15 @@ static bool id_is_taken(const struct model_world *world, const struct model_rule
 	return false;
 }
 
+/* Rules that say the same, or the contrary: only their order tells which of them decides. */
+static void copy_flows(struct random *random, const struct model_rule *from, struct model_rule *to)
+{
+	to->flow_count = from->flow_count;
+	memcpy(to->flows, from->flows, sizeof(to->flows));
+	if (percent(random, 50))
+		to->flows[0].deny = !to->flows[0].deny;
+}
+
 static void add_rule(struct random *random, struct model_world *world, unsigned int precedences,
 		     bool long_list)
 {
@@ -225,6 +234,8 @@ static void add_rule(struct random *random, struct model_world *world, unsigned 
 	rule->flow_count = 1 + below(random, percent(random, 20) && !long_list ? MODEL_FLOWS : 2);
 	for (unsigned int i = 0; i < rule->flow_count; i++)
 		draw_flow(random, &rule->flows[i]);
+	if (world->rule_count && percent(random, 15))
+		copy_flows(random, &world->rules[below(random, world->rule_count)], rule);
 	do
 		draw_id(random, rule->id);
 	while (id_is_taken(world, rule));
