@@ -16,6 +16,7 @@
 #include "api/service.h"
 #include "api/watch.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "control/control.h"
@@ -50,14 +51,6 @@ struct agent {
 static struct timeval in_ms(uint32_t ms)
 {
 	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
-}
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* --- configuration of the parts --------------------------------------------------- */
@@ -368,7 +361,7 @@ static int start(struct agent *agent, struct sl_error *err)
 		.control = agent->control,
 		.unknown_drop = agent->config.unknown_subscriber == SL_UNKNOWN_DROP,
 		.epoch = next_epoch(agent),
-		.started_ms = monotonic_ms(),
+		.started_ms = sl_now_ns() / 1000000,
 		.setup_done = agent->config.startup == SL_STARTUP_SERVE,
 		.detach = detach_all,
 		.quit = quit,

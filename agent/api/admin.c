@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/admin_lists.h"
 #include "api/admin_views.h"
@@ -11,6 +10,7 @@
 #include "api/service.h"
 #include "api/watch.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define MAX_HOOKS (2 * SL_DATAPATH_DEVICES * 3)
@@ -127,7 +127,6 @@ static void get_status(struct sl_call *call, const uint8_t *bytes, size_t length
 {
 	_cleanup_free_ struct status *status = calloc(1, sizeof(*status));
 	struct sl_service *service = user;
-	struct timespec now;
 
 	(void)bytes;
 	(void)length;
@@ -135,12 +134,10 @@ static void get_status(struct sl_call *call, const uint8_t *bytes, size_t length
 		sl_call_finish(call, SL_GRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	sluice__v1__status__init(&status->message);
 	status->message.version = SLUICE_VERSION;
 	status->message.epoch = service->epoch;
-	status->message.uptime_ms =
-		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 - service->started_ms;
+	status->message.uptime_ms = sl_now_ns() / 1000000 - service->started_ms;
 	status->message.setup = service->setup_done	 ? SLUICE__V1__STATUS__SETUP__DONE
 				: service->defaults_done ? SLUICE__V1__STATUS__SETUP__WAITING_FOR_POLICY
 							 : SLUICE__V1__STATUS__SETUP__WAITING_FOR_DEFAULTS;

@@ -6,6 +6,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "control/control.h"
 #include "control/slots.h"
 
@@ -167,7 +168,6 @@ void sl_control_emit(struct sl_control *control, enum sl_control_event_type type
 void sl_control_emit_rule(struct sl_control *control, enum sl_control_event_type type,
 			  const struct sl_session *session, const char *rule_id, uint32_t version,
 			  const char *reason);
-uint64_t sl_now_ns(void);
 
 /* adopt.c */
 int sl_control_adopt(struct sl_control *control, struct sl_error *err);

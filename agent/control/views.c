@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What others may see of the model. */
+#include "control/model.h"
+
+static int visit_session(struct sl_control *control, const struct sl_session *session,
+			 int (*visit)(const struct sl_session_view *view, void *user), void *user)
+{
+	struct sl_session_view view = {
+		.slot = session->slot,
+		.imsi = session->imsi,
+		.address = session->address,
+		.record = &control->maps->sessions[session->slot],
+		.installs = session->installs,
+		.install_count = session->install_count,
+		.active = session->active,
+	};
+
+	if (session->default_usage != SLUICE_NONE)
+		view.default_usage = sl_control_read_usage(control, session->default_usage);
+	return visit(&view, user);
+}
+
+int sl_control_each_session(struct sl_control *control, const char *imsi, uint32_t from_slot,
+			    int (*visit)(const struct sl_session_view *view, void *user), void *user)
+{
+	int rc = 0;
+
+	if (imsi) {
+		struct sl_subscriber *subscriber = sl_subscriber_find(control, imsi);
+		struct sl_session *session = subscriber ? subscriber->sessions : NULL;
+
+		for (; session && rc == 0; session = session->imsi_next)
+			rc = visit_session(control, session, visit, user);
+		return rc;
+	}
+	for (uint32_t slot = from_slot; slot < control->maps->size.sessions && rc == 0; slot++)
+		if (control->by_slot[slot])
+			rc = visit_session(control, control->by_slot[slot], visit, user);
+	return rc;
+}
+
+void sl_control_each_rule(struct sl_control *control, void (*visit)(struct sl_rule *rule, void *user),
+			  void *user)
+{
+	sl_rule_table_each(control->rules, visit, user);
+}
+
+uint32_t sl_control_rule_count(const struct sl_control *control)
+{
+	return sl_rule_table_count(control->rules);
+}
+
+size_t sl_control_fill(const struct sl_control *control, struct sl_fill *out, size_t max)
+{
+	size_t n = 0;
+
+	for (int kind = 0; kind < SL_SLOT_KINDS && n < max; kind++) {
+		const struct sl_idpool *pool = control->slots.pool[kind];
+
+		out[n++] = (struct sl_fill){sl_slot_names[kind], sl_idpool_used(pool), sl_idpool_size(pool)};
+	}
+	return n;
+}
+
+uint32_t sl_control_known_sessions(const struct sl_control *control)
+{
+	return control->active;
+}
+
+uint32_t sl_control_enforced_sessions(struct sl_control *control)
+{
+	return sl_endpoint_count(control->config.datapath, 4) +
+	       sl_endpoint_count(control->config.datapath, 6);
+}
