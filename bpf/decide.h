@@ -61,13 +61,22 @@ static __always_inline void decide(struct sluice_frame *frame, const struct slui
 		decide_unknown(decision, SLUICE_DROP_UNKNOWN_SUBSCRIBER, unknown_drop);
 		return;
 	}
-	decision->session = endpoint->session;
 	policy = session_policy(endpoint);
-	if (!policy) {
+	if (policy && !session_owns(packet, direction, policy)) {
+		/* replaced while it was read: see sluice_endpoint_tag */
+		endpoint = session_find(packet, direction);
+		if (!endpoint) {
+			decide_unknown(decision, SLUICE_DROP_UNKNOWN_SUBSCRIBER, unknown_drop);
+			return;
+		}
+		policy = session_policy(endpoint);
+	}
+	if (!policy || !session_owns(packet, direction, policy)) {
 		decision->reason = SLUICE_DROP_POLICY_MISSING;
 		return;
 	}
 
+	decision->session = policy->session;
 	switch (match_find(&search, packet, policy, direction)) {
 	case MATCH_NONE:
 		decision->reason = SLUICE_DROP_NO_RULE;

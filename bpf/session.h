@@ -36,4 +36,13 @@ static __always_inline const struct sluice_policy *session_policy(const struct s
 	return bpf_map_lookup_elem(&policies, &slot);
 }
 
+/* The endpoint was still the packet's own when its policy was read. */
+static __always_inline bool session_owns(const struct sluice_packet *packet, enum sluice_direction direction,
+					 const struct sluice_policy *policy)
+{
+	const __u32 *address = direction == SLUICE_UPLINK ? packet->source : packet->destination;
+
+	return policy->endpoint_tag == sluice_endpoint_tag(packet->family, address[0], address[1]);
+}
+
 #endif

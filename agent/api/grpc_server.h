@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the server share: grpc_server.c (the server, listeners,
- * timers), grpc_session.c (what arrives on a connection), grpc_call.c (what a
- * call answers).
+ * What the files of the server share: grpc_server.c (the server, its clock),
+ * grpc_listener.c (where connections come from), grpc_conn.c (a connection's
+ * life), grpc_session.c (what arrives on it), grpc_call.c (what a call answers).
+ * Each calls those after it only.
  */
 #ifndef SL_API_GRPC_SERVER_H
 #define SL_API_GRPC_SERVER_H
@@ -128,9 +129,20 @@ struct sl_grpc_server {
 	struct sl_grpc_server_stats stats;
 };
 
-/* grpc_server.c */
+static inline struct timeval sl_after_ms(uint32_t ms)
+{
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+}
+
+/* grpc_listener.c */
+void sl_listener_remove(struct sl_listener *listener); /* closed, and its Unix socket's file gone */
+
+/* grpc_conn.c */
 int sl_conn_open(struct sl_grpc_server *server, int socket,
-		 struct sl_conn **out); /* takes fd over, also on failure */
+		 struct sl_conn **out);			/* takes fd over, also on failure */
+void sl_conn_make_room(struct sl_grpc_server *server);	/* closes the one that is missed least */
+void sl_conn_check(struct sl_conn *conn, uint64_t now); /* ends what has taken too long */
+void sl_conn_drain(struct sl_conn *conn);		/* names the last stream that is served; once */
 
 /* grpc_session.c */
 void sl_session_callbacks(nghttp2_session_callbacks *callbacks);

@@ -15,7 +15,7 @@ static void write_policy(struct sl_control *control, const struct sl_session *se
 		.downlink_count = (uint16_t)ruleset->image.list[SLUICE_DOWNLINK].count,
 		.default_usage = session->default_usage,
 		.bindings = image->overflow_first,
-		.ruleset = ruleset->number,
+		.endpoint_tag = sl_address_tag(&session->address),
 		.rules = (uint16_t)count,
 	};
 

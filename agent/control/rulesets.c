@@ -138,20 +138,42 @@ void sl_ruleset_put(struct sl_control *control, struct sl_ruleset *ruleset)
 	free(ruleset);
 }
 
-/* The sessions of one ruleset name the same blocks: a copy is looked for by where it lies. */
-static struct sl_ruleset *find_by_place(struct sl_control *control, const struct sluice_policy *policy,
-					uint32_t family)
+/* The lists of a published policy, copied from the maps. */
+static int read_image(const struct sl_control *control, const uint32_t first[SLUICE_DIRECTIONS],
+		      const uint32_t count[SLUICE_DIRECTIONS], uint32_t family, struct sl_ruleset_image *out)
 {
-	struct sl_ruleset *head, *tmp;
+	struct sl_ruleset_image image = {.family = family};
+	const struct sl_maps *maps = control->maps;
 
-	HASH_ITER (hh, control->rulesets, head, tmp) {
-		for (struct sl_ruleset *ruleset = head; ruleset; ruleset = ruleset->next)
-			if (ruleset->number == policy->ruleset && ruleset->image.family == family &&
-			    ruleset->first[SLUICE_UPLINK] == policy->uplink_block &&
-			    ruleset->first[SLUICE_DOWNLINK] == policy->downlink_block)
-				return ruleset;
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		struct sl_match_list *list = &image.list[direction];
+		uint32_t blocks = (count[direction] + SLUICE_MATCH_BLOCK - 1) / SLUICE_MATCH_BLOCK;
+		void *copy;
+
+		if (blocks == 0)
+			continue;
+		if (blocks > maps->size.matches || first[direction] > maps->size.matches - blocks) {
+			sl_ruleset_image_clear(&image);
+			return -ERANGE;
+		}
+		copy = calloc(blocks, family == 4 ? sizeof(*list->block4) : sizeof(*list->block6));
+		if (!copy) {
+			sl_ruleset_image_clear(&image);
+			return -ENOMEM;
+		}
+		list->count = count[direction];
+		list->blocks = blocks;
+		if (family == 4) {
+			list->block4 = copy;
+			memcpy(copy, &maps->matches4[first[direction]], blocks * sizeof(*list->block4));
+		} else {
+			list->block6 = copy;
+			memcpy(copy, &maps->matches6[first[direction]], blocks * sizeof(*list->block6));
+		}
 	}
-	return NULL;
+	sl_ruleset_image_rehash(&image);
+	*out = image;
+	return 0;
 }
 
 int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *policy, uint32_t family,
@@ -160,67 +182,55 @@ int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *pol
 	const uint32_t first[SLUICE_DIRECTIONS] = {policy->uplink_block, policy->downlink_block};
 	const uint32_t count[SLUICE_DIRECTIONS] = {policy->uplink_count, policy->downlink_count};
 	enum sl_slot_kind kind = match_kind(family);
-	struct sl_ruleset *ruleset = find_by_place(control, policy, family);
+	struct sl_ruleset_image image = {0};
+	struct sl_ruleset *ruleset;
 	int rc;
 
-	if (ruleset) {
+	rc = read_image(control, first, count, family, &image);
+	if (rc < 0)
+		return sl_error(err, -rc, "match blocks %u and %u cannot be read", first[0], first[1]);
+	ruleset = find_equal(control, &image);
+	if (ruleset && (!image.list[0].blocks || ruleset->first[0] == first[0]) &&
+	    (!image.list[1].blocks || ruleset->first[1] == first[1])) {
+		sl_ruleset_image_clear(&image);
 		ruleset->references++;
 		*out = ruleset;
 		return 0;
 	}
 	ruleset = calloc(1, sizeof(*ruleset));
-	if (!ruleset)
+	if (!ruleset) {
+		sl_ruleset_image_clear(&image);
 		return sl_error(err, ENOMEM, "out of memory");
-	ruleset->references = 1;
-	ruleset->number = policy->ruleset;
-	ruleset->image.family = family;
-	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_RULESET], ruleset->number, 1);
-	if (rc < 0) {
-		free(ruleset);
-		return sl_error(err, -rc, "ruleset %u is taken twice", policy->ruleset);
 	}
+	ruleset->image = image;
+	ruleset->references = 1;
+	ruleset->first[SLUICE_UPLINK] = SLUICE_NONE;
+	ruleset->first[SLUICE_DOWNLINK] = SLUICE_NONE;
+	rc = sl_slots_take(&control->slots, SL_SLOT_RULESET, 1, &ruleset->number, err);
+	if (rc < 0)
+		goto fail;
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		struct sl_match_list *list = &ruleset->image.list[direction];
-
-		ruleset->first[direction] = SLUICE_NONE;
-		list->count = count[direction];
-		list->blocks = (list->count + SLUICE_MATCH_BLOCK - 1) / SLUICE_MATCH_BLOCK;
-		if (list->blocks == 0)
+		if (image.list[direction].blocks == 0)
 			continue;
-		rc = sl_idpool_claim(control->slots.pool[kind], first[direction], list->blocks);
+		rc = sl_idpool_claim(control->slots.pool[kind], first[direction], image.list[direction].blocks);
 		if (rc < 0) {
-			sl_error(err, -rc, "match blocks %u+%u are taken twice or out of range",
-				 first[direction], list->blocks);
-			goto fail;
+			sl_error(err, -rc, "match blocks %u+%u are taken twice", first[direction],
+				 image.list[direction].blocks);
+			goto fail_lists;
 		}
 		ruleset->first[direction] = first[direction];
-		if (family == 4) {
-			list->block4 = calloc(list->blocks, sizeof(*list->block4));
-			if (list->block4)
-				memcpy(list->block4, &control->maps->matches4[first[direction]],
-				       list->blocks * sizeof(*list->block4));
-		} else {
-			list->block6 = calloc(list->blocks, sizeof(*list->block6));
-			if (list->block6)
-				memcpy(list->block6, &control->maps->matches6[first[direction]],
-				       list->blocks * sizeof(*list->block6));
-		}
-		if (!list->block4 && !list->block6) {
-			rc = sl_error(err, ENOMEM, "out of memory");
-			goto fail;
-		}
 	}
-	sl_ruleset_image_rehash(&ruleset->image);
 	index_ruleset(control, ruleset);
 	*out = ruleset;
 	return 0;
 
-fail:
+fail_lists:
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
 		if (ruleset->first[direction] != SLUICE_NONE)
 			sl_slots_release(&control->slots, kind, ruleset->first[direction],
-					 ruleset->image.list[direction].blocks);
+					 image.list[direction].blocks);
 	sl_slots_release(&control->slots, SL_SLOT_RULESET, ruleset->number, 1);
+fail:
 	sl_ruleset_image_clear(&ruleset->image);
 	free(ruleset);
 	return rc;

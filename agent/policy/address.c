@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sluice/maps.h"
+
 #define IMSI_DIGITS_MIN 6
 #define IMSI_DIGITS_MAX 15
 
@@ -120,4 +122,12 @@ int sl_imsi_parse(const char *field, const char *text, char out[16], struct sl_e
 				IMSI_DIGITS_MIN, IMSI_DIGITS_MAX);
 	memcpy(out, digits, count + 1);
 	return 0;
+}
+
+uint32_t sl_address_tag(const struct sl_address *address)
+{
+	uint32_t word[2];
+
+	memcpy(word, address->bytes, sizeof(word));
+	return sluice_endpoint_tag(address->family, word[0], word[1]);
 }

@@ -28,6 +28,9 @@ void sl_address_format(const struct sl_address *address, char out[SL_ADDRESS_TEX
 /* Same endpoint: same IPv4 address, or same IPv6 /64. */
 bool sl_address_same_endpoint(const struct sl_address *a, const struct sl_address *b);
 
+/* What a policy carries of the address that leads to it (sluice/maps.h). */
+uint32_t sl_address_tag(const struct sl_address *address);
+
 /* "IMSI001010000000001" or the digits alone; 6..15 digits, kept as text. -EINVAL. out: digits, NUL. */
 int sl_imsi_parse(const char *field, const char *text, char out[16], struct sl_error *err);
 

@@ -66,11 +66,23 @@ struct sluice_policy {
 	__u16 downlink_count;
 	__u32 default_usage; /* usage slot of what matches no rule */
 	__u32 bindings;	     /* first overflow binding, for ordinals >= SLUICE_INLINE_BINDINGS */
-	__u32 ruleset;	     /* for people: sessions with the same number share their match lists */
+	__u32 endpoint_tag; /* sluice_endpoint_tag of the address that leads here */
 	__u16 rules;
 	__u16 reserved;
 	struct sluice_binding binding[SLUICE_INLINE_BINDINGS];
 };
+
+/*
+ * The kernel uses an element of a hash map again without waiting for readers:
+ * a packet that was held up between finding its endpoint and reading it may find
+ * another subscriber's there. The tag tells; the packet then looks again. Words
+ * are those of the address as it lies in the packet: an IPv4 address is its tag,
+ * of an IPv6 address the first 64 bits are folded.
+ */
+static inline __u32 sluice_endpoint_tag(__u32 family, __u32 word0, __u32 word1)
+{
+	return family == 4 ? word0 : word0 * 0x9e3779b1u + word1;
+}
 
 /* A match entry. Entries are in order of precedence; the first that matches decides. */
 enum sluice_match_flags {

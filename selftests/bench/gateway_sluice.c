@@ -77,7 +77,7 @@ static void fill_session(struct sl_datapath *datapath, uint32_t session, uint32_
 		.uplink_count = (uint16_t)image->list[SLUICE_UPLINK].count,
 		.default_usage = first_usage,
 		.bindings = SLUICE_NONE,
-		.ruleset = block,
+		.endpoint_tag = sl_address_tag(&address),
 		.rules = BENCH_RULES,
 	};
 	for (uint32_t r = 0; r < BENCH_RULES; r++)

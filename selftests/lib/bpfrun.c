@@ -313,11 +313,14 @@ static void publish(struct bpfrun *run, const char *address, uint32_t policy, ui
 {
 	struct sluice_endpoint endpoint = {.policy = policy, .session = session};
 	int family = strchr(address, ':') ? AF_INET6 : AF_INET;
-	uint8_t key[16];
+	uint32_t key[4];
 	int fd, err;
 
 	if (inet_pton(family, address, key) != 1)
 		fail_msg("address '%s'", address);
+	if (policy != SLUICE_NONE)
+		run->policies[policy].endpoint_tag =
+			sluice_endpoint_tag(family == AF_INET ? 4 : 6, key[0], key[1]);
 	fd = bpf_map__fd(family == AF_INET ? run->tc->maps.endpoints4 : run->tc->maps.endpoints6);
 	err = bpf_map_update_elem(fd, key, &endpoint, BPF_ANY);
 	if (err)

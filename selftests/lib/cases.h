@@ -125,13 +125,15 @@ struct case_step {
 	struct case_expectation expect;
 };
 
+struct document;
+
 struct test_case {
 	char path[256];
 	const char *title;
 	const char *source;   /* where it comes from; NULL: ours */
 	unsigned int engines; /* enum case_engine_name, or-ed */
 	CASE_LIST(struct case_step) steps;
-	struct case_memory *memory;
+	struct document *document;
 };
 
 /* -EINVAL with "PATH:LINE: field and value" for anything the format does not have; -ENOENT, -ENOMEM. */

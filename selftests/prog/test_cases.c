@@ -61,6 +61,7 @@ static int publish(struct case_run *run, const struct case_session *session, str
 		.downlink_count = (uint16_t)image->list[SLUICE_DOWNLINK].count,
 		.default_usage = FIRST_USAGE + session->default_usage,
 		.bindings = bindings,
+		.endpoint_tag = sl_address_tag(&session->address),
 		.rules = (uint16_t)session->install_count,
 	};
 

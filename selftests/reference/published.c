@@ -151,6 +151,7 @@ static void place_session(const struct bpfrun_maps *maps, const struct model_ses
 	};
 	struct sl_ruleset_image image;
 	struct sl_error err = {0};
+	uint32_t word[2];
 
 	if (sl_compile(installs, count, (uint32_t)session->family, &image, &err) < 0)
 		fail_msg("%s", err.text);
@@ -168,6 +169,8 @@ static void place_session(const struct bpfrun_maps *maps, const struct model_ses
 		else
 			maps->bindings[places->binding++] = binding;
 	}
+	memcpy(word, session->address, sizeof(word));
+	policy.endpoint_tag = sluice_endpoint_tag((uint32_t)session->family, word[0], word[1]);
 	maps->policies[places->policy++] = policy;
 	/* the key is the beginning of the address in both families */
 	if (bpf_map_update_elem(session->family == 4 ? maps->endpoints4 : maps->endpoints6, session->address,
