@@ -190,13 +190,17 @@ static void on_control_event(const struct sl_control_event *event, void *user)
 		[SL_EVENT_SESSION_ACTIVATED] = "session-activated",
 		[SL_EVENT_SESSION_UPDATED] = "session-updated",
 		[SL_EVENT_SESSION_ENDED] = "session-ended",
-		[SL_EVENT_RULE_FAILED] = "rule-failed",
-		[SL_EVENT_RULE_EXPIRED] = "rule-expired",
 	};
 	struct agent *agent = user;
 	char address[SL_ADDRESS_TEXT];
 
-	if (sl_log_level() >= SL_LOG_DEBUG && event->type != SL_EVENT_RULE_FAILED) {
+	if (event->type == SL_EVENT_RULE_FAILED) {
+		sl_log(SL_LOG_WARNING, "rule-failed", "imsi", "%s", event->imsi, "rule", "%s", event->rule_id,
+		       "version", "%u", event->version, "reason", "%s", event->reason, NULL);
+	} else if (event->type == SL_EVENT_RULE_EXPIRED) {
+		sl_log(SL_LOG_INFO, "rule-expired", "imsi", "%s", event->imsi, "rule", "%s", event->rule_id,
+		       "version", "%u", event->version, NULL);
+	} else if (sl_log_level() >= SL_LOG_DEBUG) {
 		sl_address_format(event->address, address);
 		sl_log(SL_LOG_DEBUG, names[event->type], "imsi", "%s", event->imsi, "address", "%s", address,
 		       "rules", "%u", event->rules, "reason", "%s", event->reason ? event->reason : "", NULL);

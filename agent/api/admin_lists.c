@@ -225,6 +225,8 @@ static size_t next_usage(struct usage_walk *walk, struct sl_usage_record *out)
 		if (walk->start < walk->retired_count)
 			return n;
 		walk->start = ACTIVE_PHASE;
+		if (n == PAGE_ITEMS)
+			return n;
 	}
 	cursor = walk->start & ~ACTIVE_PHASE;
 	n += sl_control_usage(walk->service->control, out + n, PAGE_ITEMS - n, &cursor);

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "policy/flow.h"
+#include "usage/record.h"
 
 #define ADDRESS_TEXT 64
 #define FIELD_TEXT   48
@@ -88,6 +89,8 @@ int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct
 	if (length >= sizeof(rule.id))
 		return sl_error(err, EINVAL, "rule.id: %zu bytes long, at most %zu are allowed", length,
 				sizeof(rule.id) - 1);
+	if (strcmp(wire->id, SL_DEFAULT_DROP_RULE) == 0)
+		return sl_error(err, EINVAL, "rule.id: '%s' is the name of what matches no rule", wire->id);
 	memcpy(rule.id, wire->id, length);
 	if (wire->redirect && wire->redirect->support == MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__ENABLED)
 		return sl_error(err, EOPNOTSUPP, "rule.redirect: not supported yet");

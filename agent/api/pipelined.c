@@ -11,8 +11,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
-/* Records in one pulled answer; more: RESOURCE_EXHAUSTED, use sluice.v1.Admin/ListUsage. */
-#define PULL_RECORDS 500000
+/* Room for records in one pulled answer; more: RESOURCE_EXHAUSTED, use sluice.v1.Admin/ListUsage. */
+#define PULL_RECORDS (1u << 20)
 
 enum sl_grpc_status sl_status_of(int error)
 {
@@ -108,7 +108,10 @@ static void setup_clear(struct setup *setup)
 	free(setup->sessions);
 }
 
-/* All or nothing: one request that cannot be read refuses the whole setup. */
+/*
+ * An entry that cannot be read is left out, aloud: one subscriber's nonsense
+ * must not keep the gateway from serving all others.
+ */
 static int setup_read(const Magma__Lte__SetupPolicyRequest *wire, struct setup *setup, struct sl_error *err)
 {
 	setup->activations = calloc(wire->n_requests + 1, sizeof(*setup->activations));
@@ -116,11 +119,16 @@ static int setup_read(const Magma__Lte__SetupPolicyRequest *wire, struct setup *
 	if (!setup->activations || !setup->sessions)
 		return sl_error(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < wire->n_requests; i++) {
-		struct sl_activation *activation = &setup->activations[i];
+		struct sl_activation *activation = &setup->activations[setup->activation_count];
 		int rc = sl_activation_read(wire->requests[i], activation, err);
 
-		if (rc < 0)
-			return sl_error_prefix(err, rc, "requests[%zu]", i);
+		if (rc == -ENOMEM)
+			return rc;
+		if (rc < 0) {
+			sl_log(SL_LOG_ERROR, "setup-request-refused", "request", "%zu", i, "reason", "%s",
+			       err->text, NULL);
+			continue;
+		}
 		setup->activation_count++;
 		for (size_t k = 0; k < activation->session_count; k++)
 			setup->sessions[setup->session_count++] = activation->session[k];
@@ -132,6 +140,7 @@ static void setup_apply(struct sl_service *service, struct sl_call *call,
 			const Magma__Lte__SetupPolicyRequest *wire)
 {
 	struct setup setup = {0};
+	uint32_t refused = 0;
 	struct sl_error err;
 	int rc;
 
@@ -141,7 +150,7 @@ static void setup_apply(struct sl_service *service, struct sl_call *call,
 		setup_clear(&setup);
 		return;
 	}
-	rc = sl_control_setup(service->control, setup.sessions, setup.session_count, &err);
+	rc = sl_control_setup(service->control, setup.sessions, setup.session_count, &refused, &err);
 	if (rc < 0) {
 		sl_log(SL_LOG_ERROR, "setup-failed", "reason", "%s", err.text, NULL);
 		reply_setup(call, MAGMA__LTE__SETUP_FLOWS_RESULT__RESULT__FAILURE);
@@ -150,8 +159,9 @@ static void setup_apply(struct sl_service *service, struct sl_call *call,
 		service->setup_applied = true;
 		if (service->reports)
 			sl_reports_now(service->reports);
-		sl_log(SL_LOG_INFO, "setup-done", "requests", "%zu", wire->n_requests, "sessions", "%u",
-		       sl_control_known_sessions(service->control), NULL);
+		sl_log(SL_LOG_INFO, "setup-done", "requests", "%zu", wire->n_requests, "unreadable", "%zu",
+		       wire->n_requests - setup.activation_count, "sessions", "%u",
+		       sl_control_known_sessions(service->control), "refused", "%u", refused, NULL);
 		reply_setup(call, MAGMA__LTE__SETUP_FLOWS_RESULT__RESULT__SUCCESS);
 	}
 	setup_clear(&setup);
@@ -220,22 +230,22 @@ static void reply_activation(struct sl_call *call, const struct sl_activation *a
 	sl_message_reply(call, &answer.base);
 }
 
-static void log_failures(const struct sl_session_request *session)
+/* Wholly refused for one address family, while the other one is in force: its rules failed. */
+static void fail_family(struct sl_session_request *session, int rc, const struct sl_error *err)
 {
 	for (size_t i = 0; i < session->rule_count; i++) {
-		const struct sl_rule_request *rule = &session->rules[i];
-
-		if (rule->result < 0)
-			sl_log(SL_LOG_WARNING, "rule-failed", "imsi", "%s", session->imsi, "rule", "%s",
-			       rule->id, "version", "%u", rule->version, "reason", "%s", rule->error.text,
-			       NULL);
+		session->rules[i].result = rc;
+		session->rules[i].error = *err;
 	}
+	sl_log(SL_LOG_ERROR, "family-refused", "imsi", "%s", session->imsi, "family", "%u",
+	       session->address.family, "reason", "%s", err->text, NULL);
 }
 
 static void activate(struct sl_service *service, struct sl_call *call,
 		     const Magma__Lte__ActivateFlowsRequest *wire)
 {
 	struct sl_activation activation;
+	size_t in_force = 0;
 	struct sl_error err;
 	int rc;
 
@@ -247,12 +257,17 @@ static void activate(struct sl_service *service, struct sl_call *call,
 	if (activation.session_count == 0)
 		sl_log(SL_LOG_WARNING, "activation-without-address", "peer", "%s", sl_call_peer(call),
 		       "rules", "%zu", wire->n_policies, NULL);
-	for (size_t i = 0; i < activation.session_count && rc == 0; i++) {
-		rc = sl_control_activate(service->control, &activation.session[i], &err);
-		if (rc == 0)
-			log_failures(&activation.session[i]);
+	for (size_t i = 0; i < activation.session_count; i++) {
+		int one = sl_control_activate(service->control, &activation.session[i], &err);
+
+		if (one < 0) {
+			fail_family(&activation.session[i], one, &err);
+			rc = one;
+		} else {
+			in_force++;
+		}
 	}
-	if (rc < 0)
+	if (rc < 0 && in_force == 0)
 		refuse(call, "ActivateFlows", rc, &err);
 	else
 		reply_activation(call, &activation);

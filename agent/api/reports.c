@@ -30,9 +30,9 @@ static size_t retired(struct sl_usage_record *out, size_t max, void *user)
 	return sl_control_retired(((struct sl_reports *)user)->service->control, out, max);
 }
 
-static void acknowledge(const uint32_t *slots, size_t count, void *user)
+static void acknowledge(const struct sl_usage_receipt *receipts, size_t count, void *user)
 {
-	sl_control_acknowledge(((struct sl_reports *)user)->service->control, slots, count);
+	sl_control_acknowledge(((struct sl_reports *)user)->service->control, receipts, count);
 }
 
 static int send_report(const struct sl_usage_record *records, size_t count, void *user)

@@ -115,6 +115,8 @@ static int adopt_install(struct adoption *adoption, struct sl_session *session,
 	if (owner->session != session->slot || owner->rule >= control->maps->size.rules)
 		return -EINVAL;
 	rule = adoption->rule_by_slot[owner->rule];
+	if (owner->pending_policy == session->policy + 1 && owner->pending_rule < control->maps->size.rules)
+		rule = adoption->rule_by_slot[owner->pending_rule];
 	if (!rule || sl_idpool_claim(control->slots.pool[SL_SLOT_USAGE], binding->usage, 1) < 0)
 		return -EINVAL;
 	*install = (struct sl_install){
@@ -188,7 +190,8 @@ static int adopt_policy(struct adoption *adoption, struct sl_session *session, u
 			adoption->repair[session->slot] = true;
 	if (!image_is_current(session))
 		adoption->repair[session->slot] = true;
-	sl_owner_write_default(control, session, SLUICE_USAGE_ACTIVE);
+	if (control->maps->usage_owners[session->default_usage].state != SLUICE_USAGE_ACTIVE)
+		sl_owner_write_default(control, session, SLUICE_USAGE_ACTIVE);
 	sl_deadlines_note(control, session);
 	return 0;
 }
@@ -263,6 +266,7 @@ static void adopt_retired(struct adoption *adoption, uint32_t usage)
 		return;
 	}
 	owner->state = SLUICE_USAGE_RETIRED;
+	owner->pending_policy = 0;
 	sl_session_retire(control, session,
 			  (struct sl_retired){
 				  .usage = usage,

@@ -98,7 +98,7 @@ struct sl_deactivation {
 	bool gy;
 	const char **rule_ids; /* NULL: all rules of these origins */
 	size_t rule_count;
-	bool end_session; /* remove_default_drop_flows */
+	bool end_session; /* remove_default_drop_flows: the session ends unless other rules remain */
 };
 
 /* Unknown sessions and rules are no error. *sessions (may be NULL): how many were touched. */
@@ -108,10 +108,11 @@ int sl_control_deactivate(struct sl_control *control, const struct sl_deactivati
 /*
  * The whole desired state: afterwards exactly these sessions with exactly these
  * rules exist. Several entries of one session add up. Counters of what is
- * unchanged go on.
+ * unchanged go on. One session that cannot be had (a full map) does not keep
+ * the others out: it is logged and counted in *refused.
  */
 int sl_control_setup(struct sl_control *control, struct sl_session_request *requests, size_t count,
-		     struct sl_error *err);
+		     uint32_t *refused, struct sl_error *err);
 
 /*
  * Takes rules whose hard timeout has passed out of their sessions; packets have
@@ -134,8 +135,12 @@ size_t sl_control_usage(struct sl_control *control, struct sl_usage_record *out,
 /* Retired usage that waits for an acknowledgement; at most max records. */
 size_t sl_control_retired(struct sl_control *control, struct sl_usage_record *out, size_t max);
 
-/* The session manager has these final counts: their slots are freed. Unknown slots are ignored. */
-void sl_control_acknowledge(struct sl_control *control, const uint32_t *slots, size_t count);
+/*
+ * The session manager has these final counts: their slots are freed. A receipt
+ * for what has been counted into again since is void.
+ */
+void sl_control_acknowledge(struct sl_control *control, const struct sl_usage_receipt *receipts,
+			    size_t count);
 
 /* --- views ------------------------------------------------------------------ */
 
@@ -151,8 +156,8 @@ struct sl_session_view {
 };
 
 /*
- * Calls visit for the sessions from this slot on, in order of slots; with an
- * IMSI for all of that one's. Non-zero from visit ends the walk and is returned.
+ * Calls visit for the sessions from this slot on, in order of slots, all of them
+ * (imsi NULL) or those of one IMSI. Non-zero from visit ends the walk and is returned.
  */
 int sl_control_each_session(struct sl_control *control, const char *imsi, uint32_t from_slot,
 			    int (*visit)(const struct sl_session_view *view, void *user), void *user);

@@ -17,11 +17,53 @@ static void swap(struct sl_deadline *a, struct sl_deadline *b)
 	*b = keep;
 }
 
-static void push(struct sl_deadlines *deadlines, struct sl_deadline deadline)
+static bool is_current(const struct sl_control *control, const struct sl_deadline *deadline)
 {
-	size_t at = deadlines->count;
+	const struct sl_session *session = control->by_slot[deadline->session];
 
-	if (at == deadlines->capacity) {
+	for (uint32_t i = 0; session && session->active && i < session->install_count; i++) {
+		const struct sluice_binding *binding = &session->installs[i].binding;
+
+		if (binding->usage == deadline->usage && binding->deadline_ns == deadline->when_ns)
+			return true;
+	}
+	return false;
+}
+
+static void insert(struct sl_deadlines *deadlines, struct sl_deadline deadline)
+{
+	size_t at = deadlines->count++;
+
+	deadlines->heap[at] = deadline;
+	for (; at > 0 && deadlines->heap[at].when_ns < deadlines->heap[(at - 1) / 2].when_ns;
+	     at = (at - 1) / 2)
+		swap(&deadlines->heap[at], &deadlines->heap[(at - 1) / 2]);
+}
+
+/* Rules come and go long before their deadlines: what is out of date leaves when room is short. */
+static void forget_stale(struct sl_control *control)
+{
+	struct sl_deadlines *deadlines = &control->deadlines;
+	size_t count = deadlines->count;
+
+	deadlines->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct sl_deadline deadline = deadlines->heap[i];
+
+		if (is_current(control, &deadline))
+			insert(deadlines, deadline);
+	}
+}
+
+void sl_deadline_note(struct sl_control *control, const struct sl_session *session,
+		      const struct sl_install *install)
+{
+	struct sl_deadlines *deadlines = &control->deadlines;
+
+	if (deadlines->count >= deadlines->capacity / 4 * 3)
+		forget_stale(control);
+	/* grows only when half of it is current, so that clearing out stays cheap */
+	if (deadlines->count >= deadlines->capacity / 2) {
 		size_t capacity = deadlines->capacity ? 2 * deadlines->capacity : 64;
 		struct sl_deadline *grown = reallocarray(deadlines->heap, capacity, sizeof(*grown));
 
@@ -33,10 +75,8 @@ static void push(struct sl_deadlines *deadlines, struct sl_deadline deadline)
 		deadlines->heap = grown;
 		deadlines->capacity = capacity;
 	}
-	deadlines->heap[deadlines->count++] = deadline;
-	for (; at > 0 && deadlines->heap[at].when_ns < deadlines->heap[(at - 1) / 2].when_ns;
-	     at = (at - 1) / 2)
-		swap(&deadlines->heap[at], &deadlines->heap[(at - 1) / 2]);
+	insert(deadlines,
+	       (struct sl_deadline){install->binding.deadline_ns, session->slot, install->binding.usage});
 }
 
 static struct sl_deadline pop(struct sl_deadlines *deadlines)
@@ -59,13 +99,9 @@ static struct sl_deadline pop(struct sl_deadlines *deadlines)
 
 void sl_deadlines_note(struct sl_control *control, const struct sl_session *session)
 {
-	for (uint32_t i = 0; i < session->install_count; i++) {
-		const struct sluice_binding *binding = &session->installs[i].binding;
-
-		if (binding->deadline_ns)
-			push(&control->deadlines,
-			     (struct sl_deadline){binding->deadline_ns, session->slot, binding->usage});
-	}
+	for (uint32_t i = 0; i < session->install_count; i++)
+		if (session->installs[i].binding.deadline_ns)
+			sl_deadline_note(control, session, &session->installs[i]);
 }
 
 void sl_deadlines_clear(struct sl_control *control)
@@ -106,13 +142,8 @@ void sl_control_expire(struct sl_control *control)
 
 	while (most-- > 0 && deadlines->count && deadlines->heap[0].when_ns <= now) {
 		struct sl_deadline due = pop(deadlines);
-		struct sl_session *session = control->by_slot[due.session];
-		bool current = false;
 
-		for (uint32_t i = 0; session && session->active && i < session->install_count; i++)
-			current = current || (session->installs[i].binding.usage == due.usage &&
-					      is_over(&session->installs[i], &now));
-		if (current)
-			expire_session(control, session, now);
+		if (is_current(control, &due))
+			expire_session(control, control->by_slot[due.session], now);
 	}
 }

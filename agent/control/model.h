@@ -133,6 +133,8 @@ void sl_rule_record_put(struct sl_control *control, struct sl_rule *rule);
 /* owners.c: usage slots and whose they are */
 void sl_owner_write(struct sl_control *control, const struct sl_session *session,
 		    const struct sl_install *install, enum sluice_usage_state state);
+void sl_owner_pend(struct sl_control *control, const struct sl_install *install, uint32_t policy);
+void sl_owner_unpend(struct sl_control *control, uint32_t usage);
 void sl_owner_write_default(struct sl_control *control, const struct sl_session *session,
 			    enum sluice_usage_state state);
 void sl_usage_finalise(struct sl_control *control, uint32_t usage, uint32_t sequence);
@@ -150,7 +152,8 @@ struct sl_update {
 	/* which of the present rules go; NULL: none */
 	bool (*removes)(const struct sl_install *install, const void *user);
 	const void *user;
-	bool keep_deadlines; /* Setup: an unchanged rule keeps its hard timeout */
+	bool exact;	     /* Setup: only what the request names remains, */
+	bool keep_deadlines; /* and an unchanged rule keeps its hard timeout */
 	bool repair;	     /* adoption: queues that were lost are taken anew */
 };
 int sl_update_session(struct sl_control *control, struct sl_session *session, const struct sl_update *update,
@@ -158,7 +161,9 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 int sl_end_session(struct sl_control *control, struct sl_session *session, const char *reason,
 		   struct sl_error *err); /* in retire.c */
 
-/* expire.c: remembers the deadlines of a session that was just published */
+/* expire.c: remembers deadlines of a published session, one or all of them */
+void sl_deadline_note(struct sl_control *control, const struct sl_session *session,
+		      const struct sl_install *install);
 void sl_deadlines_note(struct sl_control *control, const struct sl_session *session);
 void sl_deadlines_clear(struct sl_control *control);
 

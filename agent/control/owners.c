@@ -43,6 +43,19 @@ void sl_owner_write(struct sl_control *control, const struct sl_session *session
 	write_owner(control, install->binding.usage, &owner, state);
 }
 
+void sl_owner_pend(struct sl_control *control, const struct sl_install *install, uint32_t policy)
+{
+	struct sluice_usage_owner *owner = &control->maps->usage_owners[install->binding.usage];
+
+	owner->pending_rule = install->rule->record;
+	__atomic_store_n(&owner->pending_policy, policy + 1, __ATOMIC_RELEASE);
+}
+
+void sl_owner_unpend(struct sl_control *control, uint32_t usage)
+{
+	__atomic_store_n(&control->maps->usage_owners[usage].pending_policy, 0, __ATOMIC_RELEASE);
+}
+
 void sl_owner_write_default(struct sl_control *control, const struct sl_session *session,
 			    enum sluice_usage_state state)
 {
@@ -97,15 +110,17 @@ void sl_usage_finalise(struct sl_control *control, uint32_t usage, uint32_t sequ
 	}
 }
 
-void sl_control_acknowledge(struct sl_control *control, const uint32_t *slots, size_t count)
+void sl_control_acknowledge(struct sl_control *control, const struct sl_usage_receipt *receipts, size_t count)
 {
 	for (size_t n = 0; n < count; n++) {
-		struct sl_session *session = owner_session(control, slots[n]);
+		struct sl_session *session = owner_session(control, receipts[n].slot);
 
 		if (!session)
 			continue;
 		for (uint32_t i = 0; i < session->retired_count; i++) {
-			if (session->retired[i].usage != slots[n] || !session->retired[i].final)
+			if (session->retired[i].usage != receipts[n].slot ||
+			    session->retired[i].sequence != receipts[n].sequence ||
+			    !session->retired[i].final)
 				continue;
 			sl_usage_drop(control, session, i);
 			break;
@@ -164,6 +179,7 @@ size_t sl_control_retired(struct sl_control *control, struct sl_usage_record *ou
 			out[n].origin = retired->origin;
 			out[n].retired = true;
 			out[n].final = retired->final;
+			out[n].sequence = retired->sequence;
 			n++;
 		}
 	}

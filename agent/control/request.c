@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/log.h"
 #include "control/model.h"
 
 /* Takes back the default drop's usage of a session that ended but was never acknowledged. */
@@ -55,6 +55,40 @@ static int session_for(struct sl_control *control, const char *imsi, const struc
 	return sl_session_new(control, imsi, address, out, err);
 }
 
+static bool has_room(const struct sl_control *control, enum sl_slot_kind kind, size_t wanted)
+{
+	const struct sl_idpool *pool = control->slots.pool[kind];
+
+	return sl_idpool_size(pool) - sl_idpool_used(pool) >= wanted;
+}
+
+/*
+ * Usage that waits for an acknowledgement must not keep new subscribers out
+ * while the session manager is away: at the bound the oldest goes, aloud.
+ */
+static void make_room(struct sl_control *control, size_t rules)
+{
+	uint32_t dropped = 0;
+
+	while (control->drain &&
+	       (!has_room(control, SL_SLOT_SESSION, 1) || !has_room(control, SL_SLOT_USAGE, rules + 1) ||
+		!has_room(control, SL_SLOT_RULE, rules) || !has_room(control, SL_SLOT_FLOW, rules))) {
+		struct sl_session *oldest = control->drain;
+
+		if (!oldest->retired[0].final) {
+			sl_grace_drain(control->config.grace);
+			if (control->drain != oldest || !oldest->retired[0].final)
+				continue;
+		}
+		sl_usage_drop(control, oldest, 0);
+		sl_session_collect_ended(control, oldest);
+		dropped++;
+	}
+	if (dropped)
+		sl_log(SL_LOG_ERROR, "usage-dropped", "records", "%u", dropped, "reason", "%s",
+		       "a map is full of usage that the session manager has not acknowledged", NULL);
+}
+
 static int apply(struct sl_control *control, const char *imsi, const struct sl_address *address,
 		 const struct sl_update *update, struct sl_error *err)
 {
@@ -62,9 +96,12 @@ static int apply(struct sl_control *control, const char *imsi, const struct sl_a
 	bool made;
 	int rc;
 
+	make_room(control, update->request ? update->request->rule_count : 0);
 	rc = session_for(control, imsi, address, &session, &made, err);
 	if (rc < 0)
 		return rc;
+	/* another interface identifier in the same /64: reports name the address that was given last */
+	session->address = *address;
 	rc = sl_update_session(control, session, update, err);
 	if (rc < 0 && made)
 		sl_session_free(control, session);
@@ -102,12 +139,14 @@ static int deactivate_session(struct sl_control *control, struct sl_session *ses
 {
 	struct sl_update update = {.removes = deactivates, .user = request};
 
-	if (request->end_session)
-		return sl_end_session(control, session, "deactivated", err);
+	uint32_t named = 0;
+
 	for (uint32_t i = 0; i < session->install_count; i++)
-		if (deactivates(&session->installs[i], request))
-			return sl_update_session(control, session, &update, err);
-	return 0;
+		named += deactivates(&session->installs[i], request);
+	/* without its default drop a session is only what other rules it still has */
+	if (request->end_session && named == session->install_count)
+		return sl_end_session(control, session, "deactivated", err);
+	return named ? sl_update_session(control, session, &update, err) : 0;
 }
 
 int sl_control_deactivate(struct sl_control *control, const struct sl_deactivation *request,
@@ -197,17 +236,6 @@ static int wanted_add(struct wanted **all, const struct sl_session_request *requ
 	return 0;
 }
 
-static bool unwanted(const struct sl_install *install, const void *user)
-{
-	const struct sl_session_request *request = user;
-
-	for (size_t i = 0; i < request->rule_count; i++)
-		if (request->rules[i].origin == install->origin &&
-		    strcmp(request->rules[i].id, install->rule->id) == 0)
-			return false;
-	return true;
-}
-
 static int end_unwanted(struct sl_control *control, struct wanted *all, struct sl_error *err)
 {
 	struct sl_session *session, *tmp;
@@ -235,10 +263,11 @@ static int end_unwanted(struct sl_control *control, struct wanted *all, struct s
 }
 
 int sl_control_setup(struct sl_control *control, struct sl_session_request *requests, size_t count,
-		     struct sl_error *err)
+		     uint32_t *refused, struct sl_error *err)
 {
 	struct wanted *all = NULL, *one, *tmp;
-	int rc = 0, failed;
+	uint32_t failures = 0;
+	int rc = 0;
 
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = wanted_add(&all, &requests[i]);
@@ -246,20 +275,19 @@ int sl_control_setup(struct sl_control *control, struct sl_session_request *requ
 		wanted_free(all);
 		return sl_error(err, -rc, "out of memory");
 	}
-	/* first what goes, so that a full map has room for what comes */
+	/* first what goes, so that there is room for what comes */
 	rc = end_unwanted(control, all, err);
 	HASH_ITER (hh, all, one, tmp) {
-		struct sl_update update = {
-			.request = &one->request,
-			.removes = unwanted,
-			.user = &one->request,
-			.keep_deadlines = true,
-		};
+		struct sl_update update = {.request = &one->request, .exact = true, .keep_deadlines = true};
+		struct sl_error why = {{0}};
 
-		failed = apply(control, one->request.imsi, &one->request.address, &update, err);
-		if (failed < 0)
-			rc = failed;
+		if (apply(control, one->request.imsi, &one->request.address, &update, &why) == 0)
+			continue;
+		failures++;
+		sl_log(SL_LOG_ERROR, "setup-session-refused", "imsi", "%s", one->request.imsi, "reason", "%s",
+		       why.text, NULL);
 	}
 	wanted_free(all);
+	*refused = failures;
 	return rc;
 }

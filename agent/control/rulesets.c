@@ -212,7 +212,8 @@ int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *pol
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
 		if (image.list[direction].blocks == 0)
 			continue;
-		rc = sl_idpool_claim(control->slots.pool[kind], first[direction], image.list[direction].blocks);
+		rc = sl_idpool_claim(control->slots.pool[kind], first[direction],
+				     image.list[direction].blocks);
 		if (rc < 0) {
 			sl_error(err, -rc, "match blocks %u+%u are taken twice", first[direction],
 				 image.list[direction].blocks);

@@ -20,6 +20,7 @@ struct entry {
 	const struct sl_install *replaces; /* another version, to be retired; its classes moved here */
 	bool requested;			   /* named by this request already */
 	bool new_usage;
+	bool new_deadline;
 	uint32_t revived;			  /* usage taken back from the retired ones; SLUICE_NONE */
 	bool assigned[SLUICE_DIRECTIONS];	  /* class taken from the pool for this draft */
 	uint64_t old_rate[SLUICE_DIRECTIONS];	  /* 0: the rate was not changed */
@@ -190,6 +191,7 @@ static int change_in_place(struct draft *draft, struct entry *entry, struct sl_r
 	if (!same || !update->keep_deadlines)
 		entry->install.binding.deadline_ns =
 			rule->hard_timeout_s ? sl_now_ns() + rule->hard_timeout_s * NS_PER_S : 0;
+	entry->new_deadline = entry->install.binding.deadline_ns != entry->present->binding.deadline_ns;
 	sl_rule_record_put(draft->control, before);
 	return 0;
 }
@@ -204,6 +206,7 @@ static int add_version(struct draft *draft, struct entry *existing, struct sl_ru
 			    .since_ns = sl_now_ns()},
 		.revived = SLUICE_NONE,
 		.requested = true,
+		.new_deadline = true,
 	};
 	const struct sl_rule *before = NULL;
 	int rc;
@@ -293,6 +296,20 @@ static int draft_begin(struct draft *draft, const struct sl_update *update)
 	return 0;
 }
 
+/* Setup: what was not asked for goes, and so does the old content of a rule whose new one failed. */
+static void drop_unrequested(struct draft *draft)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < draft->count; i++) {
+		if (draft->entries[i].requested)
+			draft->entries[kept++] = draft->entries[i];
+		else
+			drop_entry(draft, &draft->entries[i]);
+	}
+	draft->count = kept;
+}
+
 /* A rule without the queue it should have still enforces: it uses the default class, and says so. */
 static void repair_classes(struct draft *draft)
 {
@@ -350,27 +367,28 @@ static void write_session_record(struct draft *draft, const struct sl_session_re
 }
 
 /*
- * What the next start will read. New slots stay "free" until they are
- * published; a crash in between leaves nothing behind.
+ * What the next start will read if this one dies in between: new slots are
+ * still free, and rules that change in place say what they are about to become
+ * under which policy. So after a crash either the old set or the new one is
+ * found, whole.
  */
-static void write_owners(struct draft *draft, bool published)
+static void prepare_owners(struct draft *draft, uint32_t policy)
 {
 	for (uint32_t i = 0; i < draft->count; i++) {
 		const struct entry *entry = &draft->entries[i];
-		enum sluice_usage_state state = SLUICE_USAGE_ACTIVE;
 
-		if (!published && !entry->present)
-			state = entry->new_usage ? SLUICE_USAGE_FREE : SLUICE_USAGE_RETIRED;
-		sl_owner_write(draft->control, draft->session, &entry->install, state);
+		if (entry->new_usage)
+			sl_owner_write(draft->control, draft->session, &entry->install, SLUICE_USAGE_FREE);
+		else
+			sl_owner_pend(draft->control, &entry->install, policy);
 	}
 }
 
-static void restore_owners(struct draft *draft)
+static void unprepare_owners(struct draft *draft)
 {
 	for (uint32_t i = 0; i < draft->count; i++)
-		if (draft->entries[i].present)
-			sl_owner_write(draft->control, draft->session, draft->entries[i].present,
-				       SLUICE_USAGE_ACTIVE);
+		if (!draft->entries[i].new_usage)
+			sl_owner_unpend(draft->control, draft->entries[i].install.binding.usage);
 }
 
 static void unretire_usage(struct sl_control *control, struct sl_session *session, uint32_t usage)
@@ -436,7 +454,8 @@ static void commit(struct draft *draft, const struct sl_image *image)
 		if (entry->revived != SLUICE_NONE)
 			unretire_usage(control, session, entry->revived);
 	}
-	write_owners(draft, true);
+	for (uint32_t i = 0; i < draft->count; i++)
+		sl_owner_write(control, session, &draft->entries[i].install, SLUICE_USAGE_ACTIVE);
 	if (control->maps->usage_owners[session->default_usage].state != SLUICE_USAGE_ACTIVE)
 		sl_owner_write_default(control, session, SLUICE_USAGE_ACTIVE);
 
@@ -448,8 +467,10 @@ static void commit(struct draft *draft, const struct sl_image *image)
 	free(session->installs);
 	session->installs = SL_TAKE(draft->installs);
 	session->install_count = draft->count;
+	for (uint32_t i = 0; i < draft->count; i++)
+		if (draft->entries[i].new_deadline && draft->entries[i].install.binding.deadline_ns)
+			sl_deadline_note(control, session, &draft->entries[i].install);
 	free(draft->entries);
-	sl_deadlines_note(control, session);
 }
 
 static int publish(struct draft *draft, const struct sl_image *image, struct sl_error *err)
@@ -492,6 +513,8 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 
 	if (update->repair)
 		repair_classes(&draft);
+	if (update->exact)
+		drop_unrequested(&draft);
 
 	rc = draft_order(&draft);
 	if (rc == 0)
@@ -504,11 +527,11 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 	if (rc < 0)
 		goto fail;
 	write_session_record(&draft, request);
-	write_owners(&draft, false);
+	prepare_owners(&draft, image.policy);
 	rc = publish(&draft, &image, err);
 	if (rc < 0) {
 		sl_image_abandon(control, &image);
-		restore_owners(&draft);
+		unprepare_owners(&draft);
 		control->maps->sessions[session->slot] = before;
 		goto fail;
 	}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What others may see of the model. */
+#include <string.h>
+
 #include "control/model.h"
 
 static int visit_session(struct sl_control *control, const struct sl_session *session,
@@ -25,16 +27,8 @@ int sl_control_each_session(struct sl_control *control, const char *imsi, uint32
 {
 	int rc = 0;
 
-	if (imsi) {
-		struct sl_subscriber *subscriber = sl_subscriber_find(control, imsi);
-		struct sl_session *session = subscriber ? subscriber->sessions : NULL;
-
-		for (; session && rc == 0; session = session->imsi_next)
-			rc = visit_session(control, session, visit, user);
-		return rc;
-	}
 	for (uint32_t slot = from_slot; slot < control->maps->size.sessions && rc == 0; slot++)
-		if (control->by_slot[slot])
+		if (control->by_slot[slot] && (!imsi || strcmp(control->by_slot[slot]->imsi, imsi) == 0))
 			rc = visit_session(control, control->by_slot[slot], visit, user);
 	return rc;
 }

@@ -22,9 +22,16 @@ struct sl_usage_record {
 	uint32_t shard;
 	uint64_t since_ns; /* CLOCK_MONOTONIC */
 	enum sluice_origin origin;
-	bool retired; /* no packet is counted here any more */
-	bool final;   /* retired, and no packet can still be adding to it */
+	bool retired;	   /* no packet is counted here any more */
+	bool final;	   /* retired, and no packet can still be adding to it */
+	uint32_t sequence; /* of its retirement: the same slot may be retired again, with other counts */
 	struct sluice_usage usage;
+};
+
+/* "These final counts have arrived." */
+struct sl_usage_receipt {
+	uint32_t slot;
+	uint32_t sequence;
 };
 
 #endif

@@ -10,7 +10,7 @@ struct sl_reporter {
 	struct sl_reporter_ops ops;
 	void *user;
 	struct sl_usage_record *records; /* SL_REPORT_RECORDS */
-	uint32_t *final;		 /* slots to acknowledge with the message under way */
+	struct sl_usage_receipt *final;	 /* slots to acknowledge with the message under way */
 	size_t final_count;
 	uint64_t cursor;
 	size_t cycle_records;
@@ -59,17 +59,18 @@ static void failed(struct sl_reporter *reporter, const char *reason)
 		reporter->ops.on_change(false, reason, reporter->user);
 }
 
-/* At most half of a message is retired usage, so that the cycle always advances. */
+/* There is always room for usage in force, so that the cycle advances. */
 static void send_next(struct sl_reporter *reporter)
 {
 	size_t count = 0;
 
 	reporter->final_count = 0;
 	if (reporter->ops.ready(reporter->user)) {
-		count = reporter->ops.retired(reporter->records, SL_REPORT_RECORDS / 2, reporter->user);
+		count = reporter->ops.retired(reporter->records, SL_REPORT_RETIRED_RECORDS, reporter->user);
 		for (size_t i = 0; i < count; i++)
 			if (reporter->records[i].final)
-				reporter->final[reporter->final_count++] = reporter->records[i].slot;
+				reporter->final[reporter->final_count++] = (struct sl_usage_receipt){
+					reporter->records[i].slot, reporter->records[i].sequence};
 		count += reporter->ops.active(reporter->records + count, SL_REPORT_RECORDS - count,
 					      &reporter->cursor, reporter->user);
 	}

@@ -19,13 +19,18 @@
 #include "base/error.h"
 #include "usage/record.h"
 
-/* Records in one message: about 2.5 MiB, below the 4 MiB that gRPC clients accept by default. */
-#define SL_REPORT_RECORDS 20000
+/*
+ * Records in one message: with the longest rule ids about 3 MiB, below the 4 MiB
+ * that gRPC peers accept by default. Retired usage takes at most seven eighths
+ * of it; beyond that number at one time the rest waits for the next message.
+ */
+#define SL_REPORT_RECORDS	  8000
+#define SL_REPORT_RETIRED_RECORDS 7000
 
 struct sl_reporter_ops {
 	size_t (*active)(struct sl_usage_record *out, size_t max, uint64_t *cursor, void *user);
 	size_t (*retired)(struct sl_usage_record *out, size_t max, void *user);
-	void (*acknowledge)(const uint32_t *slots, size_t count, void *user);
+	void (*acknowledge)(const struct sl_usage_receipt *receipts, size_t count, void *user);
 	/* Sends one message; sl_reporter_done is called later. -errno: not even tried. */
 	int (*send)(const struct sl_usage_record *records, size_t count, void *user);
 	bool (*ready)(void *user); /* false before Setup: only empty reports, to show the epoch */

@@ -242,6 +242,12 @@ struct sluice_usage_owner {
 	__u64 since_ns;
 	char imsi[SLUICE_IMSI_SIZE];
 	char rule_id[SLUICE_RULE_LABEL_SIZE]; /* cut to fit; the whole id is in rules */
+	/*
+	 * A change in place that is about to be published: if pending_policy - 1 is
+	 * the session's published policy after a crash, the rule is pending_rule.
+	 */
+	__u32 pending_policy; /* slot + 1; 0: nothing is pending */
+	__u32 pending_rule;
 };
 
 _Static_assert(sizeof(struct sluice_ip4) == 4, "endpoints4 key");

@@ -65,6 +65,18 @@ uint64_t model_seed(void);
 /* 0 .. bound - 1 */
 unsigned int model_random(uint64_t *state, unsigned int bound);
 
+/* One time in `bound`. */
+bool model_one_in(uint64_t *state, unsigned int bound);
+
+/* In network byte order. */
+void model_bytes(unsigned __int128 value, int size, uint8_t *bytes);
+
+/* The list names anything at all. */
+bool model_asks(const int *wish, int count);
+
+/* The clause's names of ICMP types; NULL: it has none for this number. */
+extern const char *const model_icmp_type[19];
+
 /* A rule that the dialect allows. */
 void model_rule(uint64_t *state, enum sl_ipfilter_dialect dialect, struct model_rule *out);
 void model_terminal(uint64_t *state, struct model_terminal *out);

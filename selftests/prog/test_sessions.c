@@ -4,266 +4,16 @@
  * failure leaves, what a restart finds, and that nothing is left over.
  */
 #include <errno.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "control/control.h"
-#include "datapath_fixture.h"
-
-#define IMSI_A	  "001010000000001"
-#define IMSI_B	  "001010000000002"
-#define ADDRESS_A "192.168.128.10"
-#define ADDRESS_B "192.168.128.11"
-
-struct world {
-	struct sl_datapath *datapath;
-	struct sl_qos *qos;
-	struct sl_grace *grace;
-	struct sl_control *control;
-};
-
-static void start(struct world *world, bool adopted, bool keep_retired, uint32_t classes)
-{
-	struct sl_datapath_config config = fixture_config();
-	struct sl_control_config control = {.keep_retired = keep_retired};
-	struct sl_error err = {{0}};
-
-	if (classes >= 256) {
-		config.limits.sessions = 1024;
-		config.limits.usage = 4096;
-		config.limits.rules = 256;
-		config.limits.flows = 256;
-		config.limits.matches = 4096;
-	}
-	world->datapath = fixture_start(&config, adopted);
-	world->qos = NULL;
-	if (classes) {
-		struct sl_qos_config qos = {.link_rate = 1000000000, .pool_size = classes};
-
-		qos.devices[SLUICE_UPLINK].count = qos.devices[SLUICE_DOWNLINK].count = 1;
-		strcpy(qos.devices[SLUICE_UPLINK].name[0], "core0");
-		strcpy(qos.devices[SLUICE_DOWNLINK].name[0], "access0");
-		qos.devices[SLUICE_UPLINK].ifindex[0] = if_nametoindex("core0");
-		qos.devices[SLUICE_DOWNLINK].ifindex[0] = if_nametoindex("access0");
-		assert_int_equal(sl_qos_open(&qos, &world->qos, &err), 0);
-		while (sl_qos_build(world->qos, 64, &err) == 1)
-			;
-	}
-	assert_int_equal(sl_grace_new(&world->grace, &err), 0);
-	control.datapath = world->datapath;
-	control.qos = world->qos;
-	control.grace = world->grace;
-	if (sl_control_new(&control, adopted, &world->control, &err) < 0)
-		fail_msg("%s", err.text);
-}
-
-/* As kill -9 would: memory is gone, the maps are as they were at that moment. */
-static void stop(struct world *world)
-{
-	sl_control_free(world->control);
-	sl_grace_free(world->grace);
-	sl_qos_close(world->qos);
-	fixture_close(world->datapath);
-}
-
-struct rule_spec {
-	const char *id;
-	uint32_t version;
-	uint32_t precedence;
-	uint64_t mbr_downlink;
-	const char *remote; /* prefix, or NULL */
-	enum sluice_action action;
-	enum sluice_origin origin;
-	uint32_t hard_timeout_s;
-};
-
-struct activation {
-	struct sl_session_request session;
-	struct sl_rule_request requests[16];
-	struct sl_rule rules[16];
-	struct sluice_flow flows[16][2];
-};
-
-static void fill(struct activation *activation, const char *imsi, const char *address,
-		 const struct rule_spec *specs, size_t count)
-{
-	struct sl_error err = {{0}};
-
-	memset(activation, 0, sizeof(*activation));
-	strcpy(activation->session.imsi, imsi);
-	assert_int_equal(sl_address_parse("address", address, &activation->session.address, &err), 0);
-	activation->session.rules = activation->requests;
-	activation->session.rule_count = count;
-	for (size_t i = 0; i < count; i++) {
-		struct sl_rule *rule = &activation->rules[i];
-
-		strcpy(rule->id, specs[i].id);
-		rule->record = SLUICE_NONE;
-		rule->precedence = specs[i].precedence;
-		rule->mbr[SLUICE_DOWNLINK] = specs[i].mbr_downlink;
-		rule->hard_timeout_s = specs[i].hard_timeout_s;
-		rule->flows = activation->flows[i];
-		rule->flow_count = 2;
-		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-			struct sluice_flow *flow = &activation->flows[i][direction];
-			struct sl_address remote;
-
-			flow->direction = direction;
-			flow->action = specs[i].action;
-			flow->remote_port_high = UINT16_MAX;
-			flow->local_port_high = UINT16_MAX;
-			if (!specs[i].remote)
-				continue;
-			assert_int_equal(sl_prefix_parse("remote", specs[i].remote, &remote,
-							 &flow->prefix_length, &err),
-					 0);
-			flow->has_remote = 1;
-			flow->family = (uint8_t)remote.family;
-			memcpy(flow->remote, remote.bytes, sizeof(flow->remote));
-		}
-		activation->requests[i] = (struct sl_rule_request){
-			.rule = rule,
-			.id = rule->id,
-			.version = specs[i].version,
-			.origin = specs[i].origin,
-		};
-	}
-}
-
-static int activate(struct world *world, struct activation *activation, const char *imsi, const char *address,
-		    const struct rule_spec *specs, size_t count)
-{
-	struct sl_error err = {{0}};
-
-	fill(activation, imsi, address, specs, count);
-	return sl_control_activate(world->control, &activation->session, &err);
-}
-
-static void activate_ok(struct world *world, const char *imsi, const char *address,
-			const struct rule_spec *specs, size_t count)
-{
-	struct activation activation;
-
-	assert_int_equal(activate(world, &activation, imsi, address, specs, count), 0);
-	for (size_t i = 0; i < count; i++)
-		if (activation.requests[i].result < 0)
-			fail_msg("%s: %s", specs[i].id, activation.requests[i].error.text);
-}
-
-static void deactivate(struct world *world, const char *imsi, const char *address, const char *rule_id,
-		       bool end)
-{
-	struct sl_deactivation request = {.gx = true, .gy = true, .end_session = end};
-	struct sl_error err = {{0}};
-
-	strcpy(request.imsi, imsi);
-	if (address)
-		assert_int_equal(sl_address_parse("address", address, &request.address, &err), 0);
-	if (rule_id) {
-		request.rule_ids = &rule_id;
-		request.rule_count = 1;
-	}
-	assert_int_equal(sl_control_deactivate(world->control, &request, NULL, &err), 0);
-}
-
-static uint64_t used(struct world *world, const char *name)
-{
-	struct sl_fill fills[32];
-	size_t count;
-
-	sl_grace_drain(world->grace);
-	count = sl_control_fill(world->control, fills, 32);
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(fills[i].name, name) == 0)
-			return fills[i].used;
-	fail_msg("no map %s", name);
-	return 0;
-}
-
-static void assert_nothing_used(struct world *world)
-{
-	struct sl_qos_pool_status pool;
-	struct sl_fill fills[32];
-	size_t count;
-
-	sl_grace_drain(world->grace);
-	count = sl_control_fill(world->control, fills, 32);
-	for (size_t i = 0; i < count; i++)
-		if (fills[i].used)
-			fail_msg("%s: %lu slots are left over", fills[i].name, (unsigned long)fills[i].used);
-	for (int direction = 0; world->qos && direction < SLUICE_DIRECTIONS; direction++) {
-		sl_qos_pool_status(world->qos, direction, &pool);
-		assert_int_equal(pool.used, 0);
-	}
-	assert_int_equal(sl_control_enforced_sessions(world->control), 0);
-}
-
-static const struct sluice_policy *policy_of(struct world *world, const char *address)
-{
-	struct sluice_endpoint endpoint;
-	struct sl_address parsed;
-
-	assert_int_equal(sl_address_parse("address", address, &parsed, NULL), 0);
-	if (sl_endpoint_get(world->datapath, &parsed, &endpoint) < 0)
-		return NULL;
-	return &sl_datapath_maps(world->datapath)->policies[endpoint.policy];
-}
-
-/* The packets' side of counting. */
-static void count_bytes(struct world *world, uint32_t usage, uint64_t bytes)
-{
-	sl_datapath_maps(world->datapath)->usage[usage].uplink.bytes += bytes;
-}
-
-static bool find_record_of(struct world *world, const char *imsi, const char *rule_id, uint32_t version,
-			   struct sl_usage_record *out)
-{
-	struct sl_usage_record records[64];
-	uint64_t cursor = 0;
-	size_t count;
-
-	count = sl_control_retired(world->control, records, 64);
-	count += sl_control_usage(world->control, records + count, 64 - count, &cursor);
-	assert_int_equal(cursor, 0);
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(records[i].rule_id, rule_id) == 0 && records[i].version == version &&
-		    strcmp(records[i].imsi, imsi) == 0) {
-			*out = records[i];
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool find_record(struct world *world, const char *rule_id, uint32_t version,
-			struct sl_usage_record *out)
-{
-	return find_record_of(world, IMSI_A, rule_id, version, out);
-}
-
-static void acknowledge_all(struct world *world)
-{
-	struct sl_usage_record records[64];
-	uint32_t slots[64];
-	size_t count;
-
-	sl_grace_drain(world->grace);
-	count = sl_control_retired(world->control, records, 64);
-	for (size_t i = 0; i < count; i++) {
-		assert_true(records[i].final);
-		slots[i] = records[i].slot;
-	}
-	sl_control_acknowledge(world->control, slots, count);
-}
+#include "session_world.h"
 
 static const struct rule_spec two_rules[] = {
 	{.id = "video", .version = 1, .precedence = 20, .mbr_downlink = 5000000, .remote = "45.10.0.0/24"},
@@ -279,9 +29,9 @@ static void an_activation_publishes_its_rules_in_order_of_precedence(void **stat
 	const struct sluice_usage_owner *owners;
 
 	(void)state;
-	start(&world, false, false, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	policy = policy_of(&world, ADDRESS_A);
+	world_start(&world, false, false, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	policy = world_policy(&world, ADDRESS_A);
 	assert_non_null(policy);
 	assert_int_equal(policy->rules, 2);
 	assert_int_equal(policy->uplink_count, 2);
@@ -292,9 +42,9 @@ static void an_activation_publishes_its_rules_in_order_of_precedence(void **stat
 	assert_true(policy->binding[1].downlink_class >= SLUICE_HTB_POOL_MINOR);
 	assert_int_equal(sl_control_known_sessions(world.control), 1);
 	assert_int_equal(sl_control_enforced_sessions(world.control), 1);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void rules_beyond_the_inline_bindings_go_to_the_overflow(void **state)
@@ -306,19 +56,19 @@ static void rules_beyond_the_inline_bindings_go_to_the_overflow(void **state)
 	const struct sluice_binding *overflow;
 
 	(void)state;
-	start(&world, false, false, 0);
+	world_start(&world, false, false, 0);
 	for (int i = 0; i < 10; i++) {
 		snprintf(ids[i], sizeof(ids[i]), "r%d", i);
 		specs[i] = (struct rule_spec){.id = ids[i], .version = 1, .precedence = (uint32_t)i};
 	}
-	activate_ok(&world, IMSI_A, ADDRESS_A, specs, 10);
-	policy = policy_of(&world, ADDRESS_A);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, specs, 10);
+	policy = world_policy(&world, ADDRESS_A);
 	assert_int_equal(policy->rules, 10);
 	overflow = &sl_datapath_maps(world.datapath)->bindings[policy->bindings];
 	assert_string_equal(sl_datapath_maps(world.datapath)->usage_owners[overflow[3].usage].rule_id, "r9");
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void sessions_with_equal_rules_share_their_match_lists(void **state)
@@ -326,20 +76,20 @@ static void sessions_with_equal_rules_share_their_match_lists(void **state)
 	struct world world;
 
 	(void)state;
-	start(&world, false, false, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	activate_ok(&world, IMSI_B, ADDRESS_B, two_rules, 2);
-	assert_int_equal(used(&world, "rulesets"), 1);
-	assert_int_equal(used(&world, "rules"), 2);
-	assert_int_equal(policy_of(&world, ADDRESS_A)->uplink_block,
-			 policy_of(&world, ADDRESS_B)->uplink_block);
-	assert_int_not_equal(policy_of(&world, ADDRESS_A)->binding[0].usage,
-			     policy_of(&world, ADDRESS_B)->binding[0].usage);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	assert_int_equal(used(&world, "rulesets"), 1);
-	deactivate(&world, IMSI_B, ADDRESS_B, NULL, true);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_start(&world, false, false, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	world_activate_ok(&world, IMSI_B, ADDRESS_B, two_rules, 2);
+	assert_int_equal(world_used(&world, "rulesets"), 1);
+	assert_int_equal(world_used(&world, "rules"), 2);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->uplink_block,
+			 world_policy(&world, ADDRESS_B)->uplink_block);
+	assert_int_not_equal(world_policy(&world, ADDRESS_A)->binding[0].usage,
+			     world_policy(&world, ADDRESS_B)->binding[0].usage);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	assert_int_equal(world_used(&world, "rulesets"), 1);
+	world_deactivate(&world, IMSI_B, ADDRESS_B, NULL, true);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void the_same_version_again_keeps_its_counts_and_takes_the_new_content(void **state)
@@ -350,23 +100,23 @@ static void the_same_version_again_keeps_its_counts_and_takes_the_new_content(vo
 	uint16_t before;
 
 	(void)state;
-	start(&world, false, true, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	before = policy_of(&world, ADDRESS_A)->binding[1].downlink_class;
-	count_bytes(&world, policy_of(&world, ADDRESS_A)->binding[1].usage, 1000);
+	world_start(&world, false, true, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	before = world_policy(&world, ADDRESS_A)->binding[1].downlink_class;
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->binding[1].usage, 1000);
 	changed.precedence = 5;
 	changed.mbr_downlink = 8000000;
-	activate_ok(&world, IMSI_A, ADDRESS_A, &changed, 1);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, &changed, 1);
 	/* it decides first now, in the same queue */
-	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 2);
-	assert_int_equal(policy_of(&world, ADDRESS_A)->binding[0].downlink_class, before);
-	assert_true(find_record(&world, "video", 1, &record));
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 2);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->binding[0].downlink_class, before);
+	assert_true(world_find_record(&world, "video", 1, &record));
 	assert_int_equal(record.usage.uplink.bytes, 1000);
 	assert_false(record.retired);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void a_new_version_counts_apart_and_the_old_one_waits_for_its_acknowledgement(void **state)
@@ -376,23 +126,23 @@ static void a_new_version_counts_apart_and_the_old_one_waits_for_its_acknowledge
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	count_bytes(&world, policy_of(&world, ADDRESS_A)->binding[1].usage, 4352);
+	world_start(&world, false, true, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->binding[1].usage, 4352);
 	second.version = 2;
-	activate_ok(&world, IMSI_A, ADDRESS_A, &second, 1);
-	assert_true(find_record(&world, "video", 1, &record));
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, &second, 1);
+	assert_true(world_find_record(&world, "video", 1, &record));
 	assert_true(record.retired);
 	assert_int_equal(record.usage.uplink.bytes, 4352);
-	assert_true(find_record(&world, "video", 2, &record));
+	assert_true(world_find_record(&world, "video", 2, &record));
 	assert_int_equal(record.usage.uplink.bytes, 0);
-	acknowledge_all(&world);
-	assert_false(find_record(&world, "video", 1, &record));
-	assert_true(find_record(&world, "video", 2, &record));
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_acknowledge_all(&world);
+	assert_false(world_find_record(&world, "video", 1, &record));
+	assert_true(world_find_record(&world, "video", 2, &record));
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void a_version_that_returns_before_its_acknowledgement_goes_on_counting(void **state)
@@ -401,18 +151,18 @@ static void a_version_that_returns_before_its_acknowledgement_goes_on_counting(v
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	count_bytes(&world, policy_of(&world, ADDRESS_A)->binding[1].usage, 777);
-	deactivate(&world, IMSI_A, ADDRESS_A, "video", false);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 1);
-	assert_true(find_record(&world, "video", 1, &record));
+	world_start(&world, false, true, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->binding[1].usage, 777);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, "video", false);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 1);
+	assert_true(world_find_record(&world, "video", 1, &record));
 	assert_false(record.retired);
 	assert_int_equal(record.usage.uplink.bytes, 777);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void a_session_that_returns_before_its_acknowledgement_keeps_all_counts(void **state)
@@ -421,20 +171,20 @@ static void a_session_that_returns_before_its_acknowledgement_keeps_all_counts(v
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	count_bytes(&world, policy_of(&world, ADDRESS_A)->default_usage, 55);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	assert_null(policy_of(&world, ADDRESS_A));
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	assert_true(find_record(&world, SL_DEFAULT_DROP_RULE, 0, &record));
+	world_start(&world, false, true, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->default_usage, 55);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	assert_null(world_policy(&world, ADDRESS_A));
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	assert_true(world_find_record(&world, SL_DEFAULT_DROP_RULE, 0, &record));
 	assert_int_equal(record.usage.uplink.bytes, 55);
-	assert_int_equal(used(&world, "sessions"), 1);
-	assert_int_equal(used(&world, "usage"), 3);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	assert_int_equal(world_used(&world, "sessions"), 1);
+	assert_int_equal(world_used(&world, "usage"), 3);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void one_rule_that_fails_leaves_the_others_in_force(void **state)
@@ -449,19 +199,19 @@ static void one_rule_that_fails_leaves_the_others_in_force(void **state)
 	struct world world;
 
 	(void)state;
-	start(&world, false, false, 0);
-	assert_int_equal(activate(&world, &activation, IMSI_A, ADDRESS_A, specs, 4), 0);
+	world_start(&world, false, false, 0);
+	assert_int_equal(world_activate(&world, &activation, IMSI_A, ADDRESS_A, specs, 4), 0);
 	assert_int_equal(activation.requests[0].result, 0);
 	assert_int_equal(activation.requests[1].result, -EAFNOSUPPORT);
 	assert_int_equal(activation.requests[2].result, -EEXIST);
 	assert_non_null(strstr(activation.requests[2].error.text, "good"));
 	assert_int_equal(activation.requests[3].result, 0);
-	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 2);
-	assert_int_equal(used(&world, "usage"), 3);
-	assert_int_equal(used(&world, "rules"), 2);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	assert_nothing_used(&world);
-	stop(&world);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 2);
+	assert_int_equal(world_used(&world, "usage"), 3);
+	assert_int_equal(world_used(&world, "rules"), 2);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void a_rule_that_finds_the_class_pool_empty_fails_and_takes_nothing(void **state)
@@ -476,15 +226,15 @@ static void a_rule_that_finds_the_class_pool_empty_fails_and_takes_nothing(void 
 	struct world world;
 
 	(void)state;
-	start(&world, false, false, 2);
-	assert_int_equal(activate(&world, &activation, IMSI_A, ADDRESS_A, specs, 3), 0);
+	world_start(&world, false, false, 2);
+	assert_int_equal(world_activate(&world, &activation, IMSI_A, ADDRESS_A, specs, 3), 0);
 	assert_int_equal(activation.requests[2].result, -ENOSPC);
 	sl_qos_pool_status(world.qos, SLUICE_DOWNLINK, &pool);
 	assert_int_equal(pool.used, 2);
-	assert_int_equal(used(&world, "usage"), 3);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	assert_nothing_used(&world);
-	stop(&world);
+	assert_int_equal(world_used(&world, "usage"), 3);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void a_full_map_fails_the_activation_and_changes_nothing(void **state)
@@ -496,18 +246,18 @@ static void a_full_map_fails_the_activation_and_changes_nothing(void **state)
 	char imsi[16], address[32];
 
 	(void)state;
-	start(&world, false, false, 0);
+	world_start(&world, false, false, 0);
 	for (uint32_t i = 0; i < sessions; i++) {
 		snprintf(imsi, sizeof(imsi), "00101%010u", i);
 		snprintf(address, sizeof(address), "10.%u.%u.%u", i >> 16 & 255, i >> 8 & 255, i & 255);
-		activate_ok(&world, imsi, address, &one, 1);
+		world_activate_ok(&world, imsi, address, &one, 1);
 	}
-	assert_int_equal(activate(&world, &activation, IMSI_A, ADDRESS_A, &one, 1), -ENOSPC);
-	assert_null(policy_of(&world, ADDRESS_A));
-	assert_int_equal(used(&world, "sessions"), sessions);
-	assert_int_equal(used(&world, "usage"), 2 * sessions);
+	assert_int_equal(world_activate(&world, &activation, IMSI_A, ADDRESS_A, &one, 1), -ENOSPC);
+	assert_null(world_policy(&world, ADDRESS_A));
+	assert_int_equal(world_used(&world, "sessions"), sessions);
+	assert_int_equal(world_used(&world, "usage"), 2 * sessions);
 	assert_int_equal(sl_control_enforced_sessions(world.control), sessions);
-	stop(&world);
+	world_stop(&world);
 }
 
 static void an_address_that_moves_to_another_subscriber_ends_the_first_session(void **state)
@@ -516,22 +266,22 @@ static void an_address_that_moves_to_another_subscriber_ends_the_first_session(v
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 1);
-	count_bytes(&world, policy_of(&world, ADDRESS_A)->binding[0].usage, 99);
-	activate_ok(&world, IMSI_B, ADDRESS_A, two_rules + 1, 1);
+	world_start(&world, false, true, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 1);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->binding[0].usage, 99);
+	world_activate_ok(&world, IMSI_B, ADDRESS_A, two_rules + 1, 1);
 	assert_int_equal(sl_control_known_sessions(world.control), 1);
 	assert_int_equal(sl_control_enforced_sessions(world.control), 1);
-	assert_true(find_record(&world, "video", 1, &record));
+	assert_true(world_find_record(&world, "video", 1, &record));
 	assert_true(record.retired);
 	assert_int_equal(record.usage.uplink.bytes, 99);
 	/* a late end of the first session does not touch the second */
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	assert_non_null(policy_of(&world, ADDRESS_A));
-	deactivate(&world, IMSI_B, ADDRESS_A, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	assert_non_null(world_policy(&world, ADDRESS_A));
+	world_deactivate(&world, IMSI_B, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void deactivation_touches_the_named_rules_of_the_named_session_only(void **state)
@@ -539,24 +289,24 @@ static void deactivation_touches_the_named_rules_of_the_named_session_only(void 
 	struct world world;
 
 	(void)state;
-	start(&world, false, false, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	activate_ok(&world, IMSI_A, ADDRESS_B, two_rules, 2);
-	activate_ok(&world, IMSI_B, "192.168.128.12", two_rules, 2);
-	deactivate(&world, IMSI_A, ADDRESS_A, "video", false);
-	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 1);
-	assert_int_equal(policy_of(&world, ADDRESS_B)->rules, 2);
-	assert_int_equal(policy_of(&world, "192.168.128.12")->rules, 2);
-	deactivate(&world, IMSI_A, ADDRESS_A, "unknown-rule", false);
-	deactivate(&world, "999990000000009", ADDRESS_A, NULL, true);
-	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 1);
-	deactivate(&world, IMSI_A, NULL, NULL, true);
-	assert_null(policy_of(&world, ADDRESS_A));
-	assert_null(policy_of(&world, ADDRESS_B));
-	assert_non_null(policy_of(&world, "192.168.128.12"));
-	deactivate(&world, IMSI_B, "192.168.128.12", NULL, true);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_start(&world, false, false, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	world_activate_ok(&world, IMSI_A, ADDRESS_B, two_rules, 2);
+	world_activate_ok(&world, IMSI_B, "192.168.128.12", two_rules, 2);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, "video", false);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 1);
+	assert_int_equal(world_policy(&world, ADDRESS_B)->rules, 2);
+	assert_int_equal(world_policy(&world, "192.168.128.12")->rules, 2);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, "unknown-rule", false);
+	world_deactivate(&world, "999990000000009", ADDRESS_A, NULL, true);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 1);
+	world_deactivate(&world, IMSI_A, NULL, NULL, true);
+	assert_null(world_policy(&world, ADDRESS_A));
+	assert_null(world_policy(&world, ADDRESS_B));
+	assert_non_null(world_policy(&world, "192.168.128.12"));
+	world_deactivate(&world, IMSI_B, "192.168.128.12", NULL, true);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void setup_ends_in_exactly_the_requested_state_and_unchanged_counts_go_on(void **state)
@@ -568,25 +318,26 @@ static void setup_ends_in_exactly_the_requested_state_and_unchanged_counts_go_on
 	struct activation activation;
 	struct sl_usage_record record;
 	struct sl_error err = {{0}};
+	uint32_t refused = 0;
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	activate_ok(&world, IMSI_B, ADDRESS_B, two_rules, 2);
-	count_bytes(&world, policy_of(&world, ADDRESS_A)->binding[1].usage, 8704);
-	fill(&activation, IMSI_A, ADDRESS_A, wanted, 2);
-	assert_int_equal(sl_control_setup(world.control, &activation.session, 1, &err), 0);
-	assert_null(policy_of(&world, ADDRESS_B));
-	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 2);
-	assert_true(find_record(&world, "video", 1, &record));
+	world_start(&world, false, true, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	world_activate_ok(&world, IMSI_B, ADDRESS_B, two_rules, 2);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->binding[1].usage, 8704);
+	world_fill(&activation, IMSI_A, ADDRESS_A, wanted, 2);
+	assert_int_equal(sl_control_setup(world.control, &activation.session, 1, &refused, &err), 0);
+	assert_null(world_policy(&world, ADDRESS_B));
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 2);
+	assert_true(world_find_record(&world, "video", 1, &record));
 	assert_int_equal(record.usage.uplink.bytes, 8704);
-	assert_true(find_record(&world, "new", 1, &record));
-	acknowledge_all(&world);
-	assert_int_equal(sl_control_setup(world.control, NULL, 0, &err), 0);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	assert_true(world_find_record(&world, "new", 1, &record));
+	world_acknowledge_all(&world);
+	assert_int_equal(sl_control_setup(world.control, NULL, 0, &refused, &err), 0);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void a_restart_adopts_names_versions_counts_and_classes(void **state)
@@ -597,30 +348,30 @@ static void a_restart_adopts_names_versions_counts_and_classes(void **state)
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 16);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-	activate_ok(&world, IMSI_B, "2001:db8:1::5", two_rules + 1, 0);
-	count_bytes(&world, policy_of(&world, ADDRESS_A)->binding[1].usage, 12345);
-	deactivate(&world, IMSI_A, ADDRESS_A, "block", false);
-	before = *policy_of(&world, ADDRESS_A);
-	stop(&world);
+	world_start(&world, false, true, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	world_activate_ok(&world, IMSI_B, "2001:db8:1::5", two_rules + 1, 0);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->binding[1].usage, 12345);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, "block", false);
+	before = *world_policy(&world, ADDRESS_A);
+	world_stop(&world);
 
-	start(&world, true, true, 16);
+	world_start(&world, true, true, 16);
 	assert_int_equal(sl_control_known_sessions(world.control), 2);
-	assert_memory_equal(policy_of(&world, ADDRESS_A), &before, sizeof(before));
-	assert_true(find_record(&world, "video", 1, &record));
+	assert_memory_equal(world_policy(&world, ADDRESS_A), &before, sizeof(before));
+	assert_true(world_find_record(&world, "video", 1, &record));
 	assert_int_equal(record.usage.uplink.bytes, 12345);
 	assert_false(record.retired);
 	/* what was retired and never acknowledged still is */
-	assert_true(find_record(&world, "block", 3, &record));
+	assert_true(world_find_record(&world, "block", 3, &record));
 	assert_true(record.retired);
 	sl_qos_pool_status(world.qos, SLUICE_DOWNLINK, &pool);
 	assert_int_equal(pool.used, 1);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	deactivate(&world, IMSI_B, NULL, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_deactivate(&world, IMSI_B, NULL, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 /* What a crash leaves: written, but the endpoint does not lead there. */
@@ -632,8 +383,8 @@ static void a_restart_forgets_what_was_never_published(void **state)
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 0);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules + 1, 1);
+	world_start(&world, false, true, 0);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules + 1, 1);
 	maps = sl_datapath_maps(world.datapath);
 	maps->rules[7].in_use = 1;
 	strcpy(maps->rules[7].id, "half-written");
@@ -645,17 +396,17 @@ static void a_restart_forgets_what_was_never_published(void **state)
 	strcpy(owner->imsi, IMSI_B);
 	owner->session = 9;
 	owner->rule = 7;
-	stop(&world);
+	world_stop(&world);
 
-	start(&world, true, true, 0);
+	world_start(&world, true, true, 0);
 	assert_int_equal(sl_control_known_sessions(world.control), 1);
-	assert_int_equal(used(&world, "sessions"), 1);
-	assert_int_equal(used(&world, "rules"), 1);
-	assert_int_equal(used(&world, "usage"), 2);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	assert_int_equal(world_used(&world, "sessions"), 1);
+	assert_int_equal(world_used(&world, "rules"), 1);
+	assert_int_equal(world_used(&world, "usage"), 2);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void a_restart_repairs_a_policy_that_does_not_match_its_rules(void **state)
@@ -664,20 +415,20 @@ static void a_restart_repairs_a_policy_that_does_not_match_its_rules(void **stat
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 0);
-	activate_ok(&world, IMSI_A, ADDRESS_A, two_rules + 1, 1);
+	world_start(&world, false, true, 0);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules + 1, 1);
 	maps = sl_datapath_maps(world.datapath);
-	maps->matches4[policy_of(&world, ADDRESS_A)->uplink_block].match[0].action = SLUICE_PERMIT;
-	stop(&world);
+	maps->matches4[world_policy(&world, ADDRESS_A)->uplink_block].match[0].action = SLUICE_PERMIT;
+	world_stop(&world);
 
-	start(&world, true, true, 0);
+	world_start(&world, true, true, 0);
 	maps = sl_datapath_maps(world.datapath);
-	assert_int_equal(maps->matches4[policy_of(&world, ADDRESS_A)->uplink_block].match[0].action,
+	assert_int_equal(maps->matches4[world_policy(&world, ADDRESS_A)->uplink_block].match[0].action,
 			 SLUICE_DENY);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void a_rule_whose_hard_timeout_has_passed_leaves_its_session_with_final_usage(void **state)
@@ -690,24 +441,24 @@ static void a_rule_whose_hard_timeout_has_passed_leaves_its_session_with_final_u
 	struct world world;
 
 	(void)state;
-	start(&world, false, true, 0);
-	activate_ok(&world, IMSI_A, ADDRESS_A, specs, 2);
-	count_bytes(&world, policy_of(&world, ADDRESS_A)->binding[1].usage, 40);
+	world_start(&world, false, true, 0);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, specs, 2);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->binding[1].usage, 40);
 	sl_control_expire(world.control);
-	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 2);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 2);
 	/* a restart in between keeps the deadline */
-	stop(&world);
-	start(&world, true, true, 0);
+	world_stop(&world);
+	world_start(&world, true, true, 0);
 	usleep(1100000);
 	sl_control_expire(world.control);
-	assert_int_equal(policy_of(&world, ADDRESS_A)->rules, 1);
-	assert_true(find_record(&world, "passing", 1, &record));
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 1);
+	assert_true(world_find_record(&world, "passing", 1, &record));
 	assert_true(record.retired);
 	assert_int_equal(record.usage.uplink.bytes, 40);
-	deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
-	acknowledge_all(&world);
-	assert_nothing_used(&world);
-	stop(&world);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 static void ten_thousand_attach_and_detach_cycles_leave_nothing(void **state)
@@ -715,17 +466,17 @@ static void ten_thousand_attach_and_detach_cycles_leave_nothing(void **state)
 	struct world world;
 
 	(void)state;
-	start(&world, false, false, 256);
+	world_start(&world, false, false, 256);
 	for (int i = 0; i < 10000; i++) {
-		activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
-		deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+		world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+		world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
 		sl_grace_collect(world.grace);
 		/* what waits for the grace period is bounded by the sizes of the maps */
 		if (i % 200 == 199)
 			sl_grace_drain(world.grace);
 	}
-	assert_nothing_used(&world);
-	stop(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_devices, fixture_no_devices)

@@ -66,14 +66,14 @@ static size_t fake_retired(struct sl_usage_record *out, size_t max, void *user)
 	return count;
 }
 
-static void fake_acknowledge(const uint32_t *slots, size_t count, void *user)
+static void fake_acknowledge(const struct sl_usage_receipt *receipts, size_t count, void *user)
 {
 	struct fake *fake = user;
 
 	fake->acknowledged++;
 	fake->slots = count;
 	for (size_t i = 0; i < count && i < 8; i++)
-		fake->slot[i] = slots[i];
+		fake->slot[i] = receipts[i].slot;
 }
 
 static int fake_send(const struct sl_usage_record *records, size_t count, void *user)
@@ -236,10 +236,10 @@ static void retired_usage_leaves_half_of_a_message_to_the_others(void **state)
 	for (int i = 0; i < 2; i++) {
 		if (i == 0)
 			sl_reporter_tick(fake->reporter);
-		assert_int_equal(fake->retired_in, SL_REPORT_RECORDS / 2);
+		assert_int_equal(fake->retired_in, SL_REPORT_RETIRED_RECORDS);
 		assert_int_equal(fake->count, SL_REPORT_RECORDS);
 		sl_reporter_done(fake->reporter, NULL);
-		assert_int_equal(fake->slots, SL_REPORT_RECORDS / 2);
+		assert_int_equal(fake->slots, SL_REPORT_RETIRED_RECORDS);
 	}
 	assert_int_equal(fake->cycles, 1);
 	assert_int_equal(fake->seen, fake->active);
