@@ -59,11 +59,12 @@ void sl_deadline_note(struct sl_control *control, const struct sl_session *sessi
 		      const struct sl_install *install)
 {
 	struct sl_deadlines *deadlines = &control->deadlines;
+	bool cleared = deadlines->count == deadlines->capacity;
 
-	if (deadlines->count >= deadlines->capacity / 4 * 3)
+	if (cleared)
 		forget_stale(control);
-	/* grows only when half of it is current, so that clearing out stays cheap */
-	if (deadlines->count >= deadlines->capacity / 2) {
+	/* a quarter stays free after clearing out, so that it is not done at every turn */
+	if (cleared && deadlines->count >= deadlines->capacity / 4 * 3) {
 		size_t capacity = deadlines->capacity ? 2 * deadlines->capacity : 64;
 		struct sl_deadline *grown = reallocarray(deadlines->heap, capacity, sizeof(*grown));
 
