@@ -31,7 +31,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 .PHONY: help
 help:
 	@echo 'make demo    enforce a policy on real traffic in namespaces, print what happened'
-	@echo '             KEEP=1 leaves it running, CONTAINER=1 runs the agent as a container'
+	@echo '             KEEP=1 leaves it running, CONTAINER=1 runs the agent as a container, XDP=1 with XDP'
 	@echo 'make test    units, BPF programs, namespaces; make lint: formatting and static checks'
 	@echo 'make bench   what it costs, as ratios to a baseline (QUICK=1: ten minutes)'
 	@echo 'make soak    the differential test with ten million pairs; make fuzz: libFuzzer targets'

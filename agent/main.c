@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "api/health.h"
@@ -99,13 +100,17 @@ static void qos_config(const struct sl_config *from, struct sl_qos_config *out)
 		.pool_size = from->qos.pool,
 	};
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		out->devices[direction].count = sides[direction]->count;
 		for (unsigned int i = 0; i < sides[direction]->count; i++) {
 			const char *name = sides[direction]->list[i].name;
+			unsigned int at = out->devices[direction].count;
 
-			memcpy(out->devices[direction].name[i], name,
-			       sizeof(out->devices[direction].name[i]));
-			out->devices[direction].ifindex[i] = if_nametoindex(name);
+			out->devices[direction].ifindex[at] = if_nametoindex(name);
+			/* gone since the configuration was checked, or not checked because all is to go */
+			if (out->devices[direction].ifindex[at] == 0)
+				continue;
+			memcpy(out->devices[direction].name[at], name,
+			       sizeof(out->devices[direction].name[at]));
+			out->devices[direction].count++;
 		}
 	}
 }
@@ -290,10 +295,30 @@ static int start_control(struct agent *agent, struct sl_error *err)
 	return sl_control_new(&config, agent->adopted, &agent->control, err);
 }
 
+/* The last directory of the socket's path, which only its owner may enter. */
+static int make_socket_directory(const char *socket, struct sl_error *err)
+{
+	char path[sizeof(((struct sl_config *)NULL)->api.socket)];
+	char *slash;
+
+	snprintf(path, sizeof(path), "%s", socket);
+	slash = strrchr(path, '/');
+	if (!slash || slash == path)
+		return 0;
+	*slash = '\0';
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return sl_error(err, errno, "api.socket: cannot make the directory %s: %s", path,
+				strerror(errno));
+	return 0;
+}
+
 static int listen_api(struct agent *agent, struct sl_error *err)
 {
 	int rc;
 
+	rc = make_socket_directory(agent->config.api.socket, err);
+	if (rc < 0)
+		return rc;
 	rc = sl_grpc_server_new(agent->base, NULL, &agent->server, err);
 	if (rc == 0)
 		rc = sl_grpc_listen_unix(agent->server, agent->config.api.socket, err);
@@ -452,11 +477,11 @@ static int detach_offline(const struct sl_config *config)
 	int rc;
 
 	rc = sl_datapath_remove(config->pin_path, &err);
-	if (rc == 0 && config->qos.pool) {
+	if (rc == 0) {
 		qos_config(config, &qos_settings);
+		/* without a pool to make room for, what others have put on a device is not in the way */
+		qos_settings.pool_size = 0;
 		rc = sl_qos_open(&qos_settings, &qos, &err);
-		if (rc == 0)
-			rc = sl_qos_remove(qos, &err);
 		sl_qos_close(qos);
 	}
 	if (rc < 0) {
@@ -517,6 +542,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!config || optind != argc || (check && detach) || !agent) {
+		if (!config)
+			fputs("sluiced: --config is missing\n", stderr);
 		usage(stderr);
 		return 2;
 	}

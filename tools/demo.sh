@@ -8,10 +8,41 @@
 # neighbours of the gateway sent and received and with what sluice counted;
 # any difference is a non-zero exit.
 #
-#   tools/demo.sh            KEEP=1: leave it running    CONTAINER=1: run the agent through the image
-#   tools/demo.sh --clean    end a demo that was kept
+# `tools/demo.sh --help` says how to run it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+usage() {
+	cat <<-END
+		Usage: [KEEP=1] [CONTAINER=1] [XDP=1] tools/demo.sh [--clean | --help]
+
+		sluice on real traffic between three network namespaces, checked to the byte.
+		\`make demo\` installs and builds what it needs, then runs it. Needs root.
+
+		  KEEP=1        leave it running and say how to look around
+		  CONTAINER=1   run the agent through the image (\`make image\`), with three capabilities
+		  XDP=1         datapath.mode xdp instead of tc
+		  --clean       end a demo that was left running
+
+		Exit codes: 0 all as the policy says, 1 something differs or failed, 2 bad arguments,
+		77 this machine cannot (no root, no namespaces, no bpffs).
+	END
+}
+[ $# -le 1 ] || {
+	echo "demo: too many arguments; see tools/demo.sh --help" >&2
+	exit 2
+}
+case ${1:-} in
+-h | --help)
+	usage
+	exit 0
+	;;
+"" | --clean) ;;
+*)
+	echo "demo: unknown argument \"$1\"; see tools/demo.sh --help" >&2
+	exit 2
+	;;
+esac
 
 PREFIX=sluice-demo
 DIR=/tmp/sluice-demo
@@ -23,6 +54,7 @@ CONTAINER=${CONTAINER:-}
 . selftests/lib/net.sh
 STARTED=$SECONDS
 SESSIONS_FILE=deploy/demo-sessions.yaml
+ANNA=$(imsi 1) BEN=$(imsi 2)
 ANNA4=$(ue4 1) ANNA6=$(ue6 1) BEN4=$(ue4 2) BEN6=$(ue6 2) DORA4=$(ue4 4)
 WEB4=$(host4 1) WEB6=$(host6 1) BLOCKED4=$(host4 2)
 
@@ -48,7 +80,12 @@ if [ -d "$DIR" ]; then
 		echo "demo: another one runs (pid $owner)" >&2
 		exit 1
 	fi
-	remove_kept # it was killed, or kept with KEEP=1
+	if [ -e "$DIR/kept" ]; then
+		echo "demo: ending the one left running"
+	else
+		echo "demo: removing what one that was killed left behind"
+	fi
+	remove_kept
 fi
 
 # --- measuring ---------------------------------------------------------------------
@@ -101,7 +138,9 @@ end() {
 				[ "$received" = "0 0" ] && [ "$sent" = "$(minus "$(dropped "$why" "${m_direction[$id]}")" \
 					"${m_reason_before[$id]}")" ] && result=ok
 			elif [ "$kind" = shaped ]; then
-				result=ok # what the queue of the rate had no room for was sent and counted, not received
+				result=ok
+				why="" # the verdict let it pass; the queue of the rate had no room for some of it
+				[ "$received" = "$sent" ] || why="queue (MBR)"
 			else
 				[ "$received" = "$sent" ] && result=ok
 			fi
@@ -124,8 +163,10 @@ table() {
 	printf '%-5s %-23s %-4s  %-27s %10s %10s %10s\n' "" "" "" "" "IP bytes" "IP bytes" "by sluice"
 	printf '%s\n' "${rows[@]}"
 	echo
-	echo "SENT and RECEIVED: IP bytes by nftables in the namespaces beside the gateway. COUNTED: by sluice, per rule."
-	echo "ok: all three are equal to the byte (dropped: nothing arrived; shaped: sent = counted, the rate within 2 %)."
+	echo "permitted: sent = received = counted, to the byte (sent, received: beside the gateway; counted: sluice, per rule)"
+	echo "dropped:   sent = counted, received 0, with the reason"
+	echo "shaped:    sent = counted, the queue discarded the rest after counting, the rate within 2 %"
+	echo
 }
 
 expect_success() { # WHAT COMMAND...: what the application saw
@@ -163,17 +204,42 @@ agent_killed() {
 	finish "$AGENT_PID"
 }
 
+# The capabilities that a process has, by name.
+capabilities() { # PID
+	local -A names=([12]=CAP_NET_ADMIN [21]=CAP_SYS_ADMIN [24]=CAP_SYS_RESOURCE [38]=CAP_PERFMON [39]=CAP_BPF)
+	local mask bit
+	mask=$((16#$(awk '/^CapEff:/ { print $2 }' "/proc/$1/status")))
+	for ((bit = 0; bit < 63; bit++)); do
+		((mask >> bit & 1)) && printf '%s ' "${names[$bit]:-capability-$bit}"
+	done
+	return 0
+}
+
+# Packets that both neighbours have put on their wires.
+sent_by_both() {
+	{
+		ip -n "$SUB" -s -j link show dev sub0
+		ip -n "$INET" -s -j link show dev inet0
+	} | jq -s 'map(.[0].stats64.tx.packets) | add'
+}
+microseconds() { echo "${EPOCHREALTIME//[.,]/}"; }
+
 # --- the play -------------------------------------------------------------------------------------
 
 on_keep() {
+	touch "$DIR/kept"
 	cat <<-END
 		demo: left running. To look around, as root:
-		  build/sluicectl --socket $SOCKET status        (sessions, rules, usage, drops, watch)
+		  $BUILD/sluicectl --socket $SOCKET status
+		    (also: sessions, session $ANNA, rules, usage, drops, watch --drops)
 		  nsenter --net=/run/netns/$SUB ping -I $ANNA4 $WEB4
 		  nsenter --net=/run/netns/$SUB curl --interface $ANNA4 http://$WEB4/file -o /dev/null
 		  nsenter --net=/run/netns/$SUB iperf3 -c $WEB4 -B $ANNA4 [-R]
-		  nsenter --net=/run/netns/$GW tc -s class show dev core0
-		  bpftool map dump pinned $PINS/maps/usage_owners
+		  nsenter --net=/run/netns/$GW tc -s class show dev core0 classid 7ffe:3
+		    (a queue of anna's speed test, uplink; ceil is the MBR)
+		  bpftool map dump pinned $PINS/maps/endpoints4
+		  bpftool map dump pinned $PINS/maps/usage_owners | head -40
+		    (an array prints every slot, the empty ones too)
 		  less $LOG
 		To end it: tools/demo.sh --clean
 	END
@@ -191,9 +257,17 @@ spawn in_inet /usr/bin/python3 -m http.server 80 --bind :: --directory "$DIR/www
 spawn in_inet iperf3 -s -p 5201 >/dev/null 2>&1
 spawn in_inet iperf3 -s -p 5202 >/dev/null 2>&1
 
-step "sluiced in the gateway${CONTAINER:+, in its container}"
-write_config
+step "sluiced in the gateway${CONTAINER:+, in its container}${XDP:+, datapath.mode xdp}"
+write_config "mode=$([ -n "${XDP:-}" ] && echo xdp || echo tc)"
+sed -i 's/^  level: debug$/  level: info/' "$CONFIG"
 agent_up
+[ -z "$CONTAINER" ] || echo "  /proc/$AGENT_MAIN/status CapEff: $(capabilities "$AGENT_MAIN")"
+step "who is who ($SESSIONS_FILE); a session is one address, so a dual-stack subscriber is two"
+cat <<-END
+	  anna  IMSI $ANNA   $ANNA4   $ANNA6
+	  ben   IMSI $BEN   $BEN4   $BEN6
+	  dora  no session             $DORA4
+END
 step "sessions of $SESSIONS_FILE through the gRPC API"
 eventually "the pool of queues is built" 20 pool_ready
 ctl activate -f "$SESSIONS_FILE" || fail "activation"
@@ -297,8 +371,13 @@ udp kill6d send_down $WEB6 $BEN6 --sport 7000 --dport 40000
 udp killdrop send_up $BEN4 $WEB4 --dport 7001
 sleep 1.5
 agent_killed
+dead_since=$(microseconds) dead_packets=$(sent_by_both)
 sleep 1.5
+alone=$(($(microseconds) - dead_since)) alone_packets=$(($(sent_by_both) - dead_packets))
 agent_up
+printf '  no agent lived for %d.%02d s; the neighbours sent %d packets meanwhile\n' $((alone / 1000000)) \
+	$((alone % 1000000 / 10000)) "$alone_packets"
+printf '  the next start: %s\n' "$(grep event=state-adopted "$LOG" | tail -1 | sed 's/^.*event=/event=/')"
 for pid in "${senders[@]}"; do finish "$pid"; done
 end kill4u ben "UDP across kill -9" "permit: rule meter"
 end kill4d ben "UDP across kill -9" "permit: rule meter"
@@ -307,10 +386,11 @@ end kill6d ben "UDP across kill -9, v6" "permit: rule meter"
 end killdrop ben "UDP to another port" "no rule: default drop"
 
 table
+echo "sluicectl status:"
 ctl status | sed 's/^/  /'
 if [ "$bad" -gt 0 ]; then
 	echo "demo: $bad of the results differ from the policy; the agent's log ends:"
-	grep -v event=grpc- "$LOG" | tail -15 | sed 's/^/  /'
+	tail -15 "$LOG" | sed 's/^/  /'
 else
 	echo "demo: ${#rows[@]} flows, all as the policy says, in $((SECONDS - STARTED)) s"
 fi

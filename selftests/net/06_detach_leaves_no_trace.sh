@@ -49,6 +49,17 @@ for mode in tc xdp; do
 	expect_code "detach where nothing is" 0 in_gw "$AGENT" --config "$CONFIG" --detach
 	expect "after a second detach in $mode mode" "$untouched" "$(trace)"
 done
+# a queue that somebody has put in the place of ours is theirs, and not in the way
+write_config
+agent_start
+enforce
+agent_stop KILL
+in_gw tc qdisc replace dev core0 root tbf rate 1mbit burst 10k latency 10ms
+expect_code "detach beside a foreign qdisc" 0 in_gw "$AGENT" --config "$CONFIG" --detach
+expect_text "the foreign qdisc" 'tbf' "$(in_gw tc qdisc show dev core0)"
+in_gw tc qdisc delete dev core0 root
+expect "after a detach beside a foreign qdisc" "$untouched" "$(trace)"
+
 count_in "$INET" free "ip saddr $(ue4 3)"
 sent=$(send_up "$(ue4 3)" "$(host4 1)" --count 20)
 expect "packets pass as if sluice had never been there" "$sent" "$(settled "$INET" free 20)"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <uthash.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -89,6 +90,41 @@ static int setup(struct ctl *ctl, const struct policy_file *file)
 	return state == SLUICE__V1__STATUS__SETUP__DONE ? CTL_OK : send_setup(ctl, epoch, file);
 }
 
+/* --- rules of different content ------------------------------------------------------ */
+
+struct content {
+	UT_hash_handle hh;
+	size_t length;
+	uint8_t bytes[]; /* the packed PolicyRule */
+};
+
+static void note_content(struct content **contents, const Magma__Lte__PolicyRule *rule)
+{
+	size_t length = magma__lte__policy_rule__get_packed_size(rule);
+	struct content *content = malloc(sizeof(*content) + length), *found;
+
+	if (!content) {
+		ctl_error(0, "out of memory");
+		exit(CTL_REFUSED);
+	}
+	content->length = magma__lte__policy_rule__pack(rule, content->bytes);
+	HASH_FIND(hh, *contents, content->bytes, length, found);
+	if (found)
+		free(content);
+	else
+		HASH_ADD_KEYPTR(hh, *contents, content->bytes, length, content);
+}
+
+static void free_contents(struct content **contents)
+{
+	struct content *content, *next;
+
+	HASH_ITER (hh, *contents, content, next) {
+		HASH_DEL(*contents, content);
+		free(content);
+	}
+}
+
 /* --- activation ------------------------------------------------------------------- */
 
 struct activation {
@@ -96,6 +132,7 @@ struct activation {
 	const struct policy_file *file;
 	size_t next, open; /* requests sent, requests without an answer */
 	size_t rules, failed_requests;
+	struct content *contents; /* of the rules in force; owned */
 	int ret;
 	json_t *failures; /* NULL: tell people on standard error */
 	size_t failure_count;
@@ -131,17 +168,26 @@ static void add_failure(struct activation *activation, const struct policy_reque
 static void take_results(struct activation *activation, const struct policy_request *request,
 			 const Magma__Lte__ActivateFlowsResult *results)
 {
-	size_t i;
+	Magma__Lte__ActivateFlowsRequest *asked =
+		magma__lte__activate_flows_request__unpack(NULL, request->length, request->bytes);
+	size_t i, j;
 
 	for (i = 0; i < results->n_policy_results; i++) {
 		const Magma__Lte__RuleModResult *result = results->policy_results[i];
 
-		if (result->result == MAGMA__LTE__RULE_MOD_RESULT__RESULT__SUCCESS)
-			activation->rules++;
-		else
+		if (result->result != MAGMA__LTE__RULE_MOD_RESULT__RESULT__SUCCESS) {
 			add_failure(activation, request, result->rule_id, result->version,
 				    result->reason[0] ? result->reason : "failed; the agent's log says why");
+			continue;
+		}
+		activation->rules++;
+		for (j = 0; asked && j < asked->n_policies; j++) {
+			if (strcmp(asked->policies[j]->rule->id, result->rule_id) == 0)
+				note_content(&activation->contents, asked->policies[j]->rule);
+		}
 	}
+	if (asked)
+		magma__lte__activate_flows_request__free_unpacked(asked, NULL);
 }
 
 /* One answer for all: an agent that is gone or not set up says the same to every other request. */
@@ -231,8 +277,13 @@ static void report(const struct activation *activation, uint64_t took_ms)
 	json_t *json;
 
 	if (!activation->failures) {
-		printf("%zu sessions, %zu rules in force, %zu failures, %s\n", activation->file->sessions,
-		       activation->rules, activation->failure_count, sl_format_duration(took_ms, took));
+		const unsigned int contents = HASH_COUNT(activation->contents);
+
+		printf("%zu session%s, %zu rule%s in force (%u different), %zu failure%s, %s\n",
+		       activation->file->sessions, output_plural(activation->file->sessions),
+		       activation->rules, output_plural(activation->rules), contents,
+		       activation->failure_count, output_plural(activation->failure_count),
+		       sl_format_duration(took_ms, took));
 		return;
 	}
 	json = json_object();
@@ -266,6 +317,7 @@ static int run_file(struct ctl *ctl, const char *path, bool with_setup)
 			report(&activation, now_ms() - began);
 	}
 	client_close(ctl);
+	free_contents(&activation.contents);
 	json_decref(activation.failures);
 	if (ret == CTL_OK)
 		ret = activation.ret;

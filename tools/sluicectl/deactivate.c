@@ -17,6 +17,8 @@ struct wanted {
 	struct in6_addr address;
 	bool end_session;
 	size_t rule_count;
+	bool rule_found[SLUICE_RULES_PER_SESSION];
+	size_t installed; /* the session's rules of those ids, or all of its rules; every version counts */
 	Magma__Lte__VersionedPolicyID rules[SLUICE_RULES_PER_SESSION];
 	bool found;
 };
@@ -30,6 +32,23 @@ static bool same_address(const struct wanted *wanted, const char *text)
 	       memcmp(&address, &wanted->address, wanted->family == AF_INET ? 4 : 8) == 0;
 }
 
+static void note_rules(struct wanted *wanted, const Sluice__V1__Session *session)
+{
+	size_t i, j;
+
+	for (i = 0; i < session->n_rules; i++) {
+		bool any = wanted->rule_count == 0;
+
+		for (j = 0; j < wanted->rule_count; j++) {
+			if (strcmp(wanted->rules[j].rule_id, session->rules[i]->rule_id) != 0)
+				continue;
+			wanted->rule_found[j] = true;
+			any = true;
+		}
+		wanted->installed += any;
+	}
+}
+
 static void on_page(const ProtobufCMessage *message, void *user)
 {
 	const Sluice__V1__SessionPage *page = (const Sluice__V1__SessionPage *)message;
@@ -37,15 +56,39 @@ static void on_page(const ProtobufCMessage *message, void *user)
 	size_t i;
 
 	for (i = 0; i < page->n_sessions; i++) {
-		if (page->sessions[i]->state == SLUICE__V1__SESSION__STATE__ACTIVE &&
-		    same_address(wanted, page->sessions[i]->address))
-			wanted->found = true;
+		if (page->sessions[i]->state != SLUICE__V1__SESSION__STATE__ACTIVE ||
+		    !same_address(wanted, page->sessions[i]->address))
+			continue;
+		wanted->found = true;
+		note_rules(wanted, page->sessions[i]);
 	}
+}
+
+/* The agent answers SUCCESS for what it does not know, as session managers expect; people want to be told. */
+static int look_up(struct ctl *ctl, const char *imsi, struct wanted *wanted)
+{
+	Sluice__V1__ListSessionsRequest list = SLUICE__V1__LIST_SESSIONS_REQUEST__INIT;
+	size_t i;
+	int ret;
+
+	list.imsi = (char *)imsi;
+	list.rules = true;
+	ret = client_pages(ctl, "/sluice.v1.Admin/ListSessions", &list.base,
+			   &sluice__v1__session_page__descriptor, on_page, wanted);
+	if (ret != CTL_OK)
+		return ret;
+	if (!wanted->found)
+		return ctl_error(CTL_REFUSED, "no session of IMSI %s with address %s", imsi, wanted->ip);
+	for (i = 0; i < wanted->rule_count; i++) {
+		if (!wanted->rule_found[i])
+			ret = ctl_error(CTL_REFUSED, "no rule %s in this session; nothing was deactivated",
+					wanted->rules[i].rule_id);
+	}
+	return ret;
 }
 
 static int deactivate(struct ctl *ctl, const char *imsi, struct wanted *wanted)
 {
-	Sluice__V1__ListSessionsRequest list = SLUICE__V1__LIST_SESSIONS_REQUEST__INIT;
 	Magma__Lte__DeactivateFlowsRequest request = MAGMA__LTE__DEACTIVATE_FLOWS_REQUEST__INIT;
 	Magma__Lte__RequestOriginType origin = MAGMA__LTE__REQUEST_ORIGIN_TYPE__INIT;
 	Magma__Lte__SubscriberID sid = MAGMA__LTE__SUBSCRIBER_ID__INIT;
@@ -55,14 +98,9 @@ static int deactivate(struct ctl *ctl, const char *imsi, struct wanted *wanted)
 	size_t i;
 	int ret;
 
-	list.imsi = (char *)imsi;
-	ret = client_pages(ctl, "/sluice.v1.Admin/ListSessions", &list.base,
-			   &sluice__v1__session_page__descriptor, on_page, wanted);
+	ret = look_up(ctl, imsi, wanted);
 	if (ret != CTL_OK)
 		return ret;
-	/* the agent answers SUCCESS for sessions it does not know, as session managers expect */
-	if (!wanted->found)
-		return ctl_error(CTL_REFUSED, "no session of IMSI %s with address %s", imsi, wanted->ip);
 	origin.type = MAGMA__LTE__REQUEST_ORIGIN_TYPE__ORIGIN_TYPE__WILDCARD;
 	sid.id = (char *)imsi;
 	request.sid = &sid;
@@ -118,16 +156,18 @@ static void report(const struct ctl *ctl, const char *imsi, const struct wanted 
 	json_t *json;
 
 	if (!ctl->json) {
-		printf("IMSI %s (%s): %s\n", imsi, wanted->ip,
-		       wanted->end_session  ? "session ended"
-		       : wanted->rule_count ? "rules deactivated"
-					    : "all rules deactivated; the session's traffic is dropped");
+		printf("IMSI %s (%s): %s%zu rule%s deactivated%s\n", imsi, wanted->ip,
+		       wanted->end_session ? "session ended, " : "", wanted->installed,
+		       output_plural(wanted->installed),
+		       wanted->end_session || wanted->rule_count
+			       ? ""
+			       : ", none is left; the session's traffic is dropped");
 		return;
 	}
 	json = json_object();
 	json_object_set_new(json, "imsi", output_string(imsi));
 	json_object_set_new(json, "address", json_string(wanted->ip));
-	json_object_set_new(json, "rules", json_integer((json_int_t)wanted->rule_count));
+	json_object_set_new(json, "rules", json_integer((json_int_t)wanted->installed));
 	json_object_set_new(json, "session_ended", json_boolean(wanted->end_session));
 	output_print(json);
 }
@@ -157,8 +197,11 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 		if (ret >= 0)
 			return ret;
 	}
-	if (optind + 1 != argc || !wanted->ip)
-		return ctl_error(CTL_USAGE, "usage: sluicectl deactivate %s", command->arguments);
+	if (optind + 1 < argc)
+		return ctl_error(CTL_USAGE, "deactivate: unexpected argument \"%s\"", argv[optind + 1]);
+	if (optind == argc || !wanted->ip)
+		return ctl_error(CTL_USAGE, "deactivate: %s is missing; usage: sluicectl deactivate %s",
+				 wanted->ip ? "IMSI" : "--ip", command->arguments);
 	if (wanted->end_session && wanted->rule_count)
 		return ctl_error(CTL_USAGE,
 				 "deactivate: --end-session ends all rules; allowed: without --rule");
@@ -173,10 +216,12 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 
 const struct ctl_command command_deactivate = {
 	.name = "deactivate",
-	.arguments = "[OPTION]... IMSI --ip ADDRESS [--rule ID]... | [--end-session]",
+	.arguments = "[OPTION]... IMSI --ip ADDRESS [--rule ID... | --end-session]",
 	.summary = "Take rules away from a session, or end it",
 	.help = "      --ip ADDRESS    which session: its IPv4 address, or any of its IPv6 /64\n"
 		"      --rule ID       this rule, in any version; may be repeated. Without: all rules\n"
-		"      --end-session   all rules and the session: its address is unknown from then on\n",
+		"      --end-session   all rules and the session: its address is unknown from then on\n"
+		"\n"
+		"A rule that the session does not have is an error, and then nothing is deactivated.\n",
 	.run = run,
 };

@@ -24,7 +24,8 @@ static void on_page(const ProtobufCMessage *page, void *user)
 
 int list_run(struct ctl *ctl, const char *path, ProtobufCMessage *request,
 	     const ProtobufCMessageDescriptor *type, const char *field, const char *const *headers,
-	     void (*add_page)(struct table *table, const ProtobufCMessage *page))
+	     void (*add_page)(struct table *table, const ProtobufCMessage *page),
+	     int (*compare)(const void *, const void *))
 {
 	_cleanup_(table_freep) struct table *table = table_new(headers);
 	struct list list = {.field = field, .add_page = add_page, .table = table};
@@ -35,11 +36,14 @@ int list_run(struct ctl *ctl, const char *path, ProtobufCMessage *request,
 	if (ret == CTL_OK)
 		ret = client_pages(ctl, path, request, type, on_page, &list);
 	client_close(ctl);
-	if (ret != CTL_OK)
+	if (ret != CTL_OK) {
 		json_decref(list.array);
-	else if (list.array)
+	} else if (list.array) {
 		output_print(list.array);
-	else
+	} else {
+		if (compare)
+			table_sort(table, compare);
 		table_print(table, 0, stdout);
+	}
 	return ret;
 }

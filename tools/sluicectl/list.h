@@ -10,10 +10,12 @@
 
 /*
  * Connects, reads all pages, prints. `field` is the repeated field of a page;
- * add_page puts its rows into the table. Returns an exit code.
+ * add_page puts its rows into the table, which is then sorted by `compare`
+ * unless that is NULL. Returns an exit code.
  */
 int list_run(struct ctl *ctl, const char *path, ProtobufCMessage *request,
 	     const ProtobufCMessageDescriptor *type, const char *field, const char *const *headers,
-	     void (*add_page)(struct table *table, const ProtobufCMessage *page));
+	     void (*add_page)(struct table *table, const ProtobufCMessage *page),
+	     int (*compare)(const void *, const void *));
 
 #endif

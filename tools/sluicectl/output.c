@@ -79,6 +79,11 @@ const char *output_time(uint64_t ms)
 	return text;
 }
 
+const char *output_plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 static json_t *value_of(const ProtobufCFieldDescriptor *field, const void *at)
 {
 	switch (field->type) {

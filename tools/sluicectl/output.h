@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
 
 /* A new reference. Ends the program on ENOMEM. */
 json_t *output_message(const ProtobufCMessage *message);
@@ -29,5 +30,8 @@ const char *output_enum(const ProtobufCEnumDescriptor *type, int value);
 
 /* "2026-11-23 01:58:11" in local time; "-" for 0. Lives until the next call. */
 const char *output_time(uint64_t ms);
+
+/* The ending of a noun after a count: "" for 1, "s" for any other. */
+const char *output_plural(uint64_t count);
 
 #endif

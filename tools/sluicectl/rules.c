@@ -90,7 +90,7 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 	if (ret >= 0)
 		return ret;
 	return list_run(ctl, "/sluice.v1.Admin/ListRules", &request.base, &sluice__v1__rule_page__descriptor,
-			"rules", headers, add_page);
+			"rules", headers, add_page, NULL);
 }
 
 const struct ctl_command command_rules = {

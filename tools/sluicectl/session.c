@@ -11,7 +11,13 @@
 #include "table.h"
 
 struct found {
-	json_t *array; /* NULL: print */
+	json_t *array; /* NULL: text */
+	/* IPv4 and IPv6, in the order in which they are printed */
+	struct {
+		FILE *file;
+		char *text;
+		size_t size;
+	} family[2];
 	unsigned int sessions;
 };
 
@@ -67,7 +73,7 @@ static void cell_usage(struct table *table, const Sluice__V1__Usage *usage)
 	table_cell(table, "%s", sl_format_bytes(usage->downlink_dropped_bytes, text));
 }
 
-static void print_rules(const Sluice__V1__Session *session)
+static void print_rules(const Sluice__V1__Session *session, FILE *file)
 {
 	static const char *const headers[] = {"RULE",	 ">VERSION",   "ORIGIN",       ">PRECEDENCE",
 					      "ACTION",	 ">MBR UL/DL", ">CLASS UL/DL", ">TIME LEFT",
@@ -96,26 +102,31 @@ static void print_rules(const Sluice__V1__Session *session)
 	for (i = 5; i < 8; i++)
 		table_cell(table, "%s", "");
 	cell_usage(table, session->default_drop);
-	table_print(table, 2, stdout);
+	table_print(table, 2, file);
 }
 
-static void print_session(const Sluice__V1__Session *session)
+static void print_session(const Sluice__V1__Session *session, FILE *file)
 {
 	char ul[SL_UNITS_SIZE], dl[SL_UNITS_SIZE];
 	_cleanup_free_ char *apn = table_escape(session->apn);
 
-	printf("IMSI %s  address %s  %s since %s", session->imsi, session->address,
-	       output_enum(&sluice__v1__session__state__descriptor, (int)session->state),
-	       output_time(session->since_ms));
+	/* the time is that of the activation, also of a session that has ended */
+	fprintf(file, "\nIMSI %s  address %s  ", session->imsi, session->address);
+	if (session->state == SLUICE__V1__SESSION__STATE__ENDED)
+		fprintf(file, "ended (active since %s)", output_time(session->since_ms));
+	else
+		fprintf(file, "%s since %s",
+			output_enum(&sluice__v1__session__state__descriptor, (int)session->state),
+			output_time(session->since_ms));
 	if (apn[0])
-		printf("  APN %s", apn);
+		fprintf(file, "  APN %s", apn);
 	if (session->ambr_uplink || session->ambr_downlink)
-		printf("  AMBR %s/%s", sl_format_rate(session->ambr_uplink, ul),
-		       sl_format_rate(session->ambr_downlink, dl));
+		fprintf(file, "  AMBR %s/%s", sl_format_rate(session->ambr_uplink, ul),
+			sl_format_rate(session->ambr_downlink, dl));
 	if (session->uplink_tunnel || session->downlink_tunnel)
-		printf("  tunnels 0x%x/0x%x", session->uplink_tunnel, session->downlink_tunnel);
-	puts("");
-	print_rules(session);
+		fprintf(file, "  tunnels 0x%x/0x%x", session->uplink_tunnel, session->downlink_tunnel);
+	fputc('\n', file);
+	print_rules(session, file);
 }
 
 static void on_page(const ProtobufCMessage *message, void *user)
@@ -124,20 +135,46 @@ static void on_page(const ProtobufCMessage *message, void *user)
 	struct found *found = user;
 	size_t i;
 
-	for (i = 0; i < page->n_sessions && !found->array; i++) {
-		if (found->sessions + i)
-			puts("");
-		print_session(page->sessions[i]);
-	}
+	for (i = 0; i < page->n_sessions && !found->array; i++)
+		print_session(page->sessions[i],
+			      found->family[strchr(page->sessions[i]->address, ':') != NULL].file);
 	found->sessions += (unsigned int)page->n_sessions;
 	if (found->array)
 		output_extend(found->array, message, "sessions");
 }
 
+static int open_texts(struct found *found)
+{
+	size_t i;
+
+	for (i = 0; i < SL_ARRAY_SIZE(found->family); i++) {
+		found->family[i].file = open_memstream(&found->family[i].text, &found->family[i].size);
+		if (!found->family[i].file)
+			return ctl_error(CTL_REFUSED, "out of memory");
+	}
+	return CTL_OK;
+}
+
+static void close_texts(struct found *found, bool print)
+{
+	size_t i, skip = 1; /* the blank line before the first session */
+
+	for (i = 0; i < SL_ARRAY_SIZE(found->family); i++) {
+		if (!found->family[i].file)
+			continue;
+		fclose(found->family[i].file);
+		if (print && found->family[i].size) {
+			fputs(found->family[i].text + skip, stdout);
+			skip = 0;
+		}
+		free(found->family[i].text);
+	}
+}
+
 static int run(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv)
 {
 	Sluice__V1__ListSessionsRequest request = SLUICE__V1__LIST_SESSIONS_REQUEST__INIT;
-	struct found found = {NULL, 0};
+	struct found found = {0};
 	int ret;
 
 	ret = ctl_arguments(ctl, command, argc, argv, 1);
@@ -146,13 +183,16 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 	request.imsi = argv[optind];
 	request.rules = true;
 	found.array = ctl->json ? json_array() : NULL;
-	ret = client_open(ctl);
+	ret = open_texts(&found);
+	if (ret == CTL_OK)
+		ret = client_open(ctl);
 	if (ret == CTL_OK)
 		ret = client_pages(ctl, "/sluice.v1.Admin/ListSessions", &request.base,
 				   &sluice__v1__session_page__descriptor, on_page, &found);
 	client_close(ctl);
 	if (ret == CTL_OK && found.sessions == 0)
 		ret = ctl_error(CTL_REFUSED, "no session of IMSI %s", argv[optind]);
+	close_texts(&found, ret == CTL_OK);
 	if (ret == CTL_OK && found.array)
 		output_print(found.array);
 	else
@@ -164,7 +204,8 @@ const struct ctl_command command_session = {
 	.name = "session",
 	.arguments = "[OPTION]... IMSI",
 	.summary = "One subscriber's sessions with their rules and usage",
-	.help = "Rules stand in the order in which they decide. \"(no rule)\" is what matched\n"
+	.help = "An ended session stays listed until the session manager has acknowledged its\n"
+		"final usage. Rules stand in the order in which they decide. \"(no rule)\" is what matched\n"
 		"none of them and was dropped. Classes are HTB minor numbers, hexadecimal as in\n"
 		"`tc class show`. Bytes are IP bytes. IMSI: digits, with or without \"IMSI\"\n"
 		"before them.\n",

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "list.h"
@@ -32,9 +34,18 @@ static void add_page(struct table *table, const ProtobufCMessage *message)
 	}
 }
 
+/* By IMSI, and of one subscriber IPv4 first; `session` shows them in the same order. */
+static int by_subscriber(const void *a, const void *b)
+{
+	char *const *left = a, *const *right = b;
+	int imsi = strcmp(left[0], right[0]);
+
+	return imsi ? imsi : (strchr(left[1], ':') != NULL) - (strchr(right[1], ':') != NULL);
+}
+
 static int run(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv)
 {
-	static const char *const headers[] = {"IMSI",	"ADDRESS",  "APN",	"STATE", "SINCE",
+	static const char *const headers[] = {"IMSI",	"ADDRESS",  "APN",	"STATE", "ACTIVATED",
 					      ">RULES", ">AMBR UL", ">AMBR DL", NULL};
 	Sluice__V1__ListSessionsRequest request = SLUICE__V1__LIST_SESSIONS_REQUEST__INIT;
 	int ret;
@@ -45,7 +56,7 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 	/* people see how many rules, programs get them all */
 	request.rules = ctl->json;
 	return list_run(ctl, "/sluice.v1.Admin/ListSessions", &request.base,
-			&sluice__v1__session_page__descriptor, "sessions", headers, add_page);
+			&sluice__v1__session_page__descriptor, "sessions", headers, add_page, by_subscriber);
 }
 
 const struct ctl_command command_sessions = {

@@ -28,9 +28,10 @@ static void print_session_manager(const Sluice__V1__SessionManager *peer)
 		puts("session manager      none configured: usage is not reported");
 		return;
 	}
-	printf("session manager      %s, %s, last report %s, %" PRIu64 " reports, %" PRIu64 " failures\n",
+	printf("session manager      %s, %s, last report %s, %" PRIu64 " report%s, %" PRIu64 " failure%s\n",
 	       peer->address, output_enum(&sluice__v1__session_manager__state__descriptor, (int)peer->state),
-	       output_time(peer->last_report_ms), peer->reports, peer->failures);
+	       output_time(peer->last_report_ms), peer->reports, output_plural(peer->reports), peer->failures,
+	       output_plural(peer->failures));
 	if (peer->last_error[0]) {
 		error = table_escape(peer->last_error);
 		printf("                     last failure: %s\n", error);
@@ -105,10 +106,11 @@ static void print_status(const Sluice__V1__Status *status)
 	printf("unknown subscribers  %s\n", status->unknown_subscriber);
 	print_session_manager(status->session_manager);
 	if (server)
-		printf("gRPC server          %u connections, %" PRIu64 " calls, %" PRIu64 " failed, %" PRIu64
-		       " refused, %" PRIu64 " messages dropped\n",
-		       server->connections, server->calls, server->failed, server->refused,
-		       server->dropped_messages);
+		printf("gRPC server          %u connection%s, %" PRIu64 " call%s, %" PRIu64
+		       " failed, %" PRIu64 " refused, %" PRIu64 " message%s dropped\n",
+		       server->connections, output_plural(server->connections), server->calls,
+		       output_plural(server->calls), server->failed, server->refused,
+		       server->dropped_messages, output_plural(server->dropped_messages));
 	printf("lost drop records    %" PRIu64 "\n", status->lost_events);
 	print_hooks(status);
 	print_fills(status);

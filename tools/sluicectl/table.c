@@ -90,6 +90,13 @@ void table_cell(struct table *table, const char *format, ...)
 	table->cells[table->count++] = text[0] ? table_escape(text) : must(strdup("-"));
 }
 
+void table_sort(struct table *table, int (*compare)(const void *, const void *))
+{
+	if (table->count)
+		qsort(table->cells, table->count / table->columns, table->columns * sizeof(*table->cells),
+		      compare);
+}
+
 /* Characters, not bytes: UTF-8's continuation bytes take no room. */
 static size_t width_of(const char *text)
 {

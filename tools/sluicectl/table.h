@@ -19,6 +19,9 @@ static inline void table_freep(struct table **table)
 /* The next cell, row by row. An empty text shows as "-". */
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Rows in another order: qsort's comparison of two rows, each a `char *const *` to its cells. */
+void table_sort(struct table *table, int (*compare)(const void *, const void *));
+
 /* Every row after `indent` spaces; the headers alone if there is no row. */
 void table_print(const struct table *table, unsigned int indent, FILE *file);
 

@@ -56,7 +56,7 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 	if (optind < argc)
 		return ctl_error(CTL_USAGE, "usage: unexpected argument \"%s\"", argv[optind]);
 	return list_run(ctl, "/sluice.v1.Admin/ListUsage", &request.base, &sluice__v1__usage_page__descriptor,
-			"records", headers, add_page);
+			"records", headers, add_page, NULL);
 }
 
 const struct ctl_command command_usage = {
