@@ -66,7 +66,7 @@ struct sluice_policy {
 	__u16 downlink_count;
 	__u32 default_usage; /* usage slot of what matches no rule */
 	__u32 bindings;	     /* first overflow binding, for ordinals >= SLUICE_INLINE_BINDINGS */
-	__u32 endpoint_tag; /* sluice_endpoint_tag of the address that leads here */
+	__u32 endpoint_tag;  /* sluice_endpoint_tag of the address that leads here */
 	__u16 rules;
 	__u16 reserved;
 	struct sluice_binding binding[SLUICE_INLINE_BINDINGS];
