@@ -352,6 +352,23 @@ static void an_endpoint_without_a_policy_is_a_defect_that_drops_and_shows(void *
 	assert_int_equal(bpfrun_drops(run, SLUICE_DROP_POLICY_MISSING, SLUICE_UPLINK).packets, 1);
 }
 
+static void a_packet_is_never_judged_by_the_policy_of_another_address(void **state)
+{
+	static const struct packet_spec spec4 = {UDP4}, spec6 = {UDP6};
+
+	(void)state;
+	/* what a packet sees that was held up while the kernel gave its endpoint's element to another */
+	bpfrun_policy(run, session4.policy)->endpoint_tag ^= 1;
+	bpfrun_policy(run, session6.policy)->endpoint_tag ^= 1;
+	assert_int_equal(bpfrun_send(run, BPFRUN_ACCESS_INGRESS, &spec4), BPFRUN_TC_DROP);
+	assert_int_equal(bpfrun_send(run, BPFRUN_ACCESS_INGRESS, &spec6), BPFRUN_TC_DROP);
+	assert_int_equal(bpfrun_drops(run, SLUICE_DROP_POLICY_MISSING, SLUICE_UPLINK).packets, 2);
+	for (uint32_t rule = 0; rule < 2; rule++) {
+		assert_int_equal(bpfrun_usage(run, session4.base + rule)->uplink.packets, 0);
+		assert_int_equal(bpfrun_usage(run, session4.base + rule)->uplink_dropped.packets, 0);
+	}
+}
+
 static void a_match_list_outside_its_map_drops_and_shows(void **state)
 {
 	static const struct packet_spec spec4 = {UDP4}, spec6 = {UDP6};
@@ -485,6 +502,7 @@ int main(void)
 		T(what_is_not_ip_follows_the_setting_for_unknown_subscribers),
 		T(malformed_packets_are_dropped_whatever_the_setting),
 		T(an_endpoint_without_a_policy_is_a_defect_that_drops_and_shows),
+		T(a_packet_is_never_judged_by_the_policy_of_another_address),
 		T(a_match_list_outside_its_map_drops_and_shows),
 		T(a_binding_outside_its_map_drops_and_shows),
 		T(no_records_are_made_while_nobody_watches),
