@@ -43,5 +43,7 @@ expect "qdiscs" "" "$(in_gw tc qdisc show | grep -v noqueue || true)"
 # sluicectl's exit codes
 expect_code "no agent" 3 ctl status
 expect_code "an unknown command" 2 ctl frobnicate
+expect_code "no address" 2 ctl deactivate "$(imsi 1)"
+expect_text "no address" '--ip is missing' "$(cat "$DIR/err")"
 echo "sessions: [{imsi: x}]" >"$DIR/bad.yaml"
 expect_code "a bad file of sessions" 2 ctl activate -f "$DIR/bad.yaml"

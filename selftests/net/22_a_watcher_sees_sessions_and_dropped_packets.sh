@@ -22,6 +22,8 @@ activate
 send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --count 2 --size 300 >/dev/null
 send_down "$(host4 1)" "$(ue4 1)" --sport 53 --dport 5002 --count 1 --size 200 >/dev/null
 send_up "$(ue6 3)" "$(host6 1)" --dport 7 >/dev/null
+expect_code "a rule that the session does not have" 1 ctl deactivate "$(imsi 1)" --ip "$(ue4 1)" --rule blocked --rule nope
+expect_text "a rule that the session does not have" 'no rule nope in this session' "$(cat "$DIR/err")"
 ctl deactivate "$(imsi 1)" --ip "$(ue4 1)" --end-session >/dev/null
 
 events() { jq -c "select(.source != \"$(ue4 8)\") | $1" "$DIR/watch"; }
