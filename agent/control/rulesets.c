@@ -65,13 +65,39 @@ static struct sl_ruleset *find_equal(struct sl_control *control, const struct sl
 	return ruleset;
 }
 
+static struct sl_ruleset *ruleset_new(const struct sl_ruleset_image *image)
+{
+	struct sl_ruleset *ruleset = calloc(1, sizeof(*ruleset));
+
+	if (!ruleset)
+		return NULL;
+	ruleset->image = *image;
+	ruleset->references = 1;
+	ruleset->number = SLUICE_NONE;
+	ruleset->first[SLUICE_UPLINK] = SLUICE_NONE;
+	ruleset->first[SLUICE_DOWNLINK] = SLUICE_NONE;
+	return ruleset;
+}
+
+/* Never published: everything it holds is free at once. */
+static void ruleset_discard(struct sl_control *control, struct sl_ruleset *ruleset)
+{
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (ruleset->first[direction] != SLUICE_NONE)
+			sl_slots_release(&control->slots, match_kind(ruleset->image.family),
+					 ruleset->first[direction], ruleset->image.list[direction].blocks);
+	if (ruleset->number != SLUICE_NONE)
+		sl_slots_release(&control->slots, SL_SLOT_RULESET, ruleset->number, 1);
+	sl_ruleset_image_clear(&ruleset->image);
+	free(ruleset);
+}
+
 int sl_ruleset_get(struct sl_control *control, const struct sl_install *installs, size_t count,
 		   uint32_t family, struct sl_ruleset **out, struct sl_error *err)
 {
-	enum sl_slot_kind kind = match_kind(family);
 	struct sl_ruleset_image image = {0};
 	struct sl_ruleset *ruleset;
-	int direction, rc;
+	int rc;
 
 	rc = sl_compile(installs, count, family, &image, err);
 	if (rc < 0)
@@ -83,43 +109,29 @@ int sl_ruleset_get(struct sl_control *control, const struct sl_install *installs
 		*out = ruleset;
 		return 0;
 	}
-
-	ruleset = calloc(1, sizeof(*ruleset));
+	ruleset = ruleset_new(&image);
 	if (!ruleset) {
 		sl_ruleset_image_clear(&image);
 		return sl_error(err, ENOMEM, "out of memory");
 	}
-	ruleset->image = image;
-	ruleset->references = 1;
-	ruleset->first[SLUICE_UPLINK] = SLUICE_NONE;
-	ruleset->first[SLUICE_DOWNLINK] = SLUICE_NONE;
 	rc = sl_slots_take(&control->slots, SL_SLOT_RULESET, 1, &ruleset->number, err);
-	if (rc < 0)
-		goto fail;
-	for (direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+	for (int direction = 0; direction < SLUICE_DIRECTIONS && rc == 0; direction++) {
 		const struct sl_match_list *list = &ruleset->image.list[direction];
 
 		if (list->blocks == 0)
 			continue;
-		rc = sl_slots_take(&control->slots, kind, list->blocks, &ruleset->first[direction], err);
-		if (rc < 0)
-			goto fail_lists;
-		write_list(control->maps, family, list, ruleset->first[direction]);
+		rc = sl_slots_take(&control->slots, match_kind(family), list->blocks,
+				   &ruleset->first[direction], err);
+		if (rc == 0)
+			write_list(control->maps, family, list, ruleset->first[direction]);
+	}
+	if (rc < 0) {
+		ruleset_discard(control, ruleset);
+		return rc;
 	}
 	index_ruleset(control, ruleset);
 	*out = ruleset;
 	return 0;
-
-fail_lists:
-	while (direction-- > 0)
-		if (ruleset->first[direction] != SLUICE_NONE)
-			sl_slots_release(&control->slots, kind, ruleset->first[direction],
-					 ruleset->image.list[direction].blocks);
-	sl_slots_release(&control->slots, SL_SLOT_RULESET, ruleset->number, 1);
-fail:
-	sl_ruleset_image_clear(&ruleset->image);
-	free(ruleset);
-	return rc;
 }
 
 void sl_ruleset_put(struct sl_control *control, struct sl_ruleset *ruleset)
@@ -181,7 +193,6 @@ int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *pol
 {
 	const uint32_t first[SLUICE_DIRECTIONS] = {policy->uplink_block, policy->downlink_block};
 	const uint32_t count[SLUICE_DIRECTIONS] = {policy->uplink_count, policy->downlink_count};
-	enum sl_slot_kind kind = match_kind(family);
 	struct sl_ruleset_image image = {0};
 	struct sl_ruleset *ruleset;
 	int rc;
@@ -197,42 +208,28 @@ int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *pol
 		*out = ruleset;
 		return 0;
 	}
-	ruleset = calloc(1, sizeof(*ruleset));
+	ruleset = ruleset_new(&image);
 	if (!ruleset) {
 		sl_ruleset_image_clear(&image);
 		return sl_error(err, ENOMEM, "out of memory");
 	}
-	ruleset->image = image;
-	ruleset->references = 1;
-	ruleset->first[SLUICE_UPLINK] = SLUICE_NONE;
-	ruleset->first[SLUICE_DOWNLINK] = SLUICE_NONE;
 	rc = sl_slots_take(&control->slots, SL_SLOT_RULESET, 1, &ruleset->number, err);
-	if (rc < 0)
-		goto fail;
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		if (image.list[direction].blocks == 0)
+	for (int direction = 0; direction < SLUICE_DIRECTIONS && rc == 0; direction++) {
+		uint32_t blocks = ruleset->image.list[direction].blocks;
+
+		if (blocks == 0)
 			continue;
-		rc = sl_idpool_claim(control->slots.pool[kind], first[direction],
-				     image.list[direction].blocks);
-		if (rc < 0) {
-			sl_error(err, -rc, "match blocks %u+%u are taken twice", first[direction],
-				 image.list[direction].blocks);
-			goto fail_lists;
-		}
-		ruleset->first[direction] = first[direction];
+		rc = sl_idpool_claim(control->slots.pool[match_kind(family)], first[direction], blocks);
+		if (rc == 0)
+			ruleset->first[direction] = first[direction];
+		else
+			sl_error(err, -rc, "match blocks %u+%u are taken twice", first[direction], blocks);
+	}
+	if (rc < 0) {
+		ruleset_discard(control, ruleset);
+		return rc;
 	}
 	index_ruleset(control, ruleset);
 	*out = ruleset;
 	return 0;
-
-fail_lists:
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		if (ruleset->first[direction] != SLUICE_NONE)
-			sl_slots_release(&control->slots, kind, ruleset->first[direction],
-					 image.list[direction].blocks);
-	sl_slots_release(&control->slots, SL_SLOT_RULESET, ruleset->number, 1);
-fail:
-	sl_ruleset_image_clear(&ruleset->image);
-	free(ruleset);
-	return rc;
 }
