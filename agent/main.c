@@ -228,6 +228,7 @@ static int detach_all(uint32_t *hooks, struct sl_error *err, void *user)
 		rc = sl_qos_remove(agent->qos, err);
 	if (rc < 0)
 		return rc;
+	event_del(agent->pool_timer);
 	for (size_t i = 0; i < count; i++)
 		*hooks += status[i].attached;
 	sl_log(SL_LOG_INFO, "detached", "hooks", "%u", *hooks, NULL);

@@ -44,6 +44,7 @@ struct sl_qos {
 	uint64_t default_rate;
 	uint64_t token_rate;
 	uint32_t pool_size;
+	bool removed; /* the queues are gone: there is nothing to build or to reset any more */
 	struct side side[SLUICE_DIRECTIONS];
 };
 
@@ -314,6 +315,8 @@ int sl_qos_remove(struct sl_qos *qos, struct sl_error *err)
 				result = code;
 		}
 	}
+	if (result == 0)
+		qos->removed = true;
 	return result;
 }
 
@@ -341,6 +344,8 @@ int sl_qos_build(struct sl_qos *qos, uint32_t classes, struct sl_error *err)
 	bool more = false;
 	int failed = 0;
 
+	if (qos->removed)
+		return 0;
 	/* a direction that fails does not keep the other one from being built */
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
 		struct side *side = &qos->side[direction];
@@ -489,7 +494,7 @@ void sl_qos_release(struct sl_qos *qos, enum sluice_direction direction, uint16_
 
 	assert(side->pool);
 	/* a class that keeps its low rate is still a class: the next assign sets another */
-	code = set_rate(qos, side, minor, qos->link_rate, &err);
+	code = qos->removed ? 0 : set_rate(qos, side, minor, qos->link_rate, &err);
 	if (code < 0)
 		sl_log(SL_LOG_WARNING, "class-not-reset", "reason", "%s", err.text, NULL);
 	sl_pool_release(side->pool, minor);
