@@ -9,7 +9,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "bpfrun.h"
+#include "bpfrun_fixture.h"
 
 #define UE4	"10.0.0.5"
 #define UE6	"2001:db8:5::7"
@@ -17,7 +17,6 @@
 #define SERVER6 "2001:db8:99::9"
 #define HOP	0xff
 
-static struct bpfrun *run;
 static struct bpfrun_session session4, session6;
 
 static int setup(void **state)
@@ -32,20 +31,6 @@ static int setup(void **state)
 	bpfrun_reset(run);
 	session4 = bpfrun_session(run, UE4, rules, 3);
 	session6 = bpfrun_session(run, UE6, rules, 3);
-	return 0;
-}
-
-static int open_rig(void **state)
-{
-	(void)state;
-	run = bpfrun_open();
-	return 0;
-}
-
-static int close_rig(void **state)
-{
-	(void)state;
-	bpfrun_close(run);
 	return 0;
 }
 

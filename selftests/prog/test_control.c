@@ -11,32 +11,16 @@
 
 #include <netinet/in.h>
 
-#include "bpfrun.h"
+#include "bpfrun_fixture.h"
 
 #define HOP   0xff
 #define LOCAL 0 /* made by this host */
 #define OTHER 7 /* received on another device */
 
-static struct bpfrun *run;
-
 static int setup(void **state)
 {
 	(void)state;
 	bpfrun_reset(run);
-	return 0;
-}
-
-static int open_rig(void **state)
-{
-	(void)state;
-	run = bpfrun_open();
-	return 0;
-}
-
-static int close_rig(void **state)
-{
-	(void)state;
-	bpfrun_close(run);
 	return 0;
 }
 

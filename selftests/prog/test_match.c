@@ -10,33 +10,17 @@
 
 #include <netinet/in.h>
 
-#include "bpfrun.h"
+#include "bpfrun_fixture.h"
 
 #define UE4	"10.0.0.5"
 #define UE6	"2001:db8:5::7"
 #define SERVER4 "198.51.100.9"
 #define SERVER6 "2001:db8:99::9"
 
-static struct bpfrun *run;
-
 static int setup(void **state)
 {
 	(void)state;
 	bpfrun_reset(run);
-	return 0;
-}
-
-static int open_rig(void **state)
-{
-	(void)state;
-	run = bpfrun_open();
-	return 0;
-}
-
-static int close_rig(void **state)
-{
-	(void)state;
-	bpfrun_close(run);
 	return 0;
 }
 

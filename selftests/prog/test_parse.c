@@ -8,7 +8,7 @@
 
 #include <netinet/in.h>
 
-#include "bpfrun.h"
+#include "bpfrun_fixture.h"
 
 #define UE4	"10.0.0.5"
 #define UE6	"2001:db8:5::7"
@@ -16,7 +16,6 @@
 #define SERVER6 "2001:db8:99::9"
 #define HOP	0xff
 
-static struct bpfrun *run;
 static struct bpfrun_session session4, session6;
 
 /* One session a family, with a rule that only a packet whose ports were found can match. */
@@ -38,20 +37,6 @@ static int setup(void **state)
 	bpfrun_reset(run);
 	session4 = bpfrun_session(run, UE4, rules, 6);
 	session6 = bpfrun_session(run, UE6, rules, 6);
-	return 0;
-}
-
-static int open_rig(void **state)
-{
-	(void)state;
-	run = bpfrun_open();
-	return 0;
-}
-
-static int close_rig(void **state)
-{
-	(void)state;
-	bpfrun_close(run);
 	return 0;
 }
 

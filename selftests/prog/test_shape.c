@@ -8,12 +8,10 @@
 
 #include <netinet/in.h>
 
-#include "bpfrun.h"
+#include "bpfrun_fixture.h"
 
 #define UE4	"10.0.0.5"
 #define SERVER4 "198.51.100.9"
-
-static struct bpfrun *run;
 
 static int setup(void **state)
 {
@@ -30,20 +28,6 @@ static int setup(void **state)
 	(void)state;
 	bpfrun_reset(run);
 	bpfrun_session(run, UE4, rules, 5);
-	return 0;
-}
-
-static int open_rig(void **state)
-{
-	(void)state;
-	run = bpfrun_open();
-	return 0;
-}
-
-static int close_rig(void **state)
-{
-	(void)state;
-	bpfrun_close(run);
 	return 0;
 }
 

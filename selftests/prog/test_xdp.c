@@ -12,15 +12,13 @@
 
 #include <netinet/in.h>
 
-#include "bpfrun.h"
+#include "bpfrun_fixture.h"
 
 #define UE4	"10.0.0.5"
 #define UE6	"2001:db8:5::7"
 #define SERVER4 "198.51.100.9"
 #define SERVER6 "2001:db8:99::9"
 #define HOP	0xff
-
-static struct bpfrun *run;
 
 static const struct bpfrun_rule rules[] = {
 	{SLUICE_UPLINK, SLUICE_DENY, .protocol = IPPROTO_TCP, .remote_port = {25, 25}},
@@ -36,20 +34,6 @@ static int setup(void **state)
 	bpfrun_reset(run);
 	bpfrun_session(run, UE4, rules, 5);
 	bpfrun_session(run, UE6, rules, 5);
-	return 0;
-}
-
-static int open_rig(void **state)
-{
-	(void)state;
-	run = bpfrun_open();
-	return 0;
-}
-
-static int close_rig(void **state)
-{
-	(void)state;
-	bpfrun_close(run);
 	return 0;
 }
 
