@@ -15,7 +15,8 @@ struct sl_arena_chunk {
 	_Alignas(16) char memory[];
 };
 
-void *sl_arena_get(struct sl_arena *arena, size_t size)
+/* Zeroed; NULL: out of memory. */
+static void *arena_get(struct sl_arena *arena, size_t size)
 {
 	struct sl_arena_chunk *chunk = arena->chunks;
 	void *memory;
@@ -36,10 +37,10 @@ void *sl_arena_get(struct sl_arena *arena, size_t size)
 	return memory;
 }
 
-char *sl_arena_text(struct sl_arena *arena, const char *text)
+static char *arena_text(struct sl_arena *arena, const char *text)
 {
 	size_t size = strlen(text) + 1;
-	char *copy = sl_arena_get(arena, size);
+	char *copy = arena_get(arena, size);
 
 	return copy ? memcpy(copy, text, size) : NULL;
 }
@@ -62,16 +63,17 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-uint64_t sl_wall_ms(uint64_t monotonic_ns)
+/* Milliseconds since 1970 of a CLOCK_MONOTONIC time; 0 for 0. */
+static uint64_t wall_ms(uint64_t monotonic_ns)
 {
 	if (!monotonic_ns)
 		return 0;
 	return (clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_MONOTONIC) - monotonic_ns)) / 1000000;
 }
 
-Sluice__V1__Usage *sl_view_counts(struct sl_arena *arena, const struct sluice_usage *usage)
+static Sluice__V1__Usage *view_counts(struct sl_arena *arena, const struct sluice_usage *usage)
 {
-	Sluice__V1__Usage *out = sl_arena_get(arena, sizeof(*out));
+	Sluice__V1__Usage *out = arena_get(arena, sizeof(*out));
 
 	if (!out)
 		return NULL;
@@ -92,7 +94,7 @@ static char *address_text(struct sl_arena *arena, const struct sl_address *addre
 	char text[SL_ADDRESS_TEXT];
 
 	sl_address_format(address, text);
-	return sl_arena_text(arena, text);
+	return arena_text(arena, text);
 }
 
 static const char *action_text(const struct sl_rule *rule)
@@ -114,7 +116,7 @@ static Sluice__V1__Origin origin_of(enum sluice_origin origin)
 static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_service *service,
 					     const struct sl_install *install)
 {
-	Sluice__V1__SessionRule *out = sl_arena_get(arena, sizeof(*out));
+	Sluice__V1__SessionRule *out = arena_get(arena, sizeof(*out));
 	struct sluice_usage usage = sl_control_read_usage(service->control, install->binding.usage);
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
@@ -133,14 +135,14 @@ static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_s
 	out->hard_timeout_s = install->rule->hard_timeout_s;
 	if (install->binding.deadline_ns > now)
 		out->deadline_left_ms = (install->binding.deadline_ns - now) / 1000000;
-	out->usage = sl_view_counts(arena, &usage);
+	out->usage = view_counts(arena, &usage);
 	return out->usage ? out : NULL;
 }
 
 Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *service,
 				     const struct sl_session_view *view, bool with_rules)
 {
-	Sluice__V1__Session *out = sl_arena_get(arena, sizeof(*out));
+	Sluice__V1__Session *out = arena_get(arena, sizeof(*out));
 
 	if (!out)
 		return NULL;
@@ -149,18 +151,18 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 	out->address = address_text(arena, &view->address);
 	out->apn = (char *)view->record->apn;
 	out->state = view->active ? SLUICE__V1__SESSION__STATE__ACTIVE : SLUICE__V1__SESSION__STATE__ENDED;
-	out->since_ms = sl_wall_ms(view->record->since_ns);
+	out->since_ms = wall_ms(view->record->since_ns);
 	out->rule_count = view->install_count;
 	out->ambr_uplink = view->record->ambr_uplink;
 	out->ambr_downlink = view->record->ambr_downlink;
 	out->uplink_tunnel = view->record->uplink_tunnel;
 	out->downlink_tunnel = view->record->downlink_tunnel;
-	out->default_drop = sl_view_counts(arena, &view->default_usage);
+	out->default_drop = view_counts(arena, &view->default_usage);
 	if (!out->address || !out->default_drop)
 		return NULL;
 	if (!with_rules)
 		return out;
-	out->rules = sl_arena_get(arena, (view->install_count + 1) * sizeof(*out->rules));
+	out->rules = arena_get(arena, (view->install_count + 1) * sizeof(*out->rules));
 	if (!out->rules)
 		return NULL;
 	for (uint32_t i = 0; i < view->install_count; i++) {
@@ -174,7 +176,7 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 
 static Sluice__V1__Flow *view_flow(struct sl_arena *arena, const struct sluice_flow *flow)
 {
-	Sluice__V1__Flow *out = sl_arena_get(arena, sizeof(*out));
+	Sluice__V1__Flow *out = arena_get(arena, sizeof(*out));
 	char text[SL_ADDRESS_TEXT], prefix[SL_ADDRESS_TEXT + 8];
 	struct sl_address remote = {.family = flow->family};
 
@@ -193,7 +195,7 @@ static Sluice__V1__Flow *view_flow(struct sl_arena *arena, const struct sluice_f
 		memcpy(remote.bytes, flow->remote, sizeof(remote.bytes));
 		sl_address_format(&remote, text);
 		snprintf(prefix, sizeof(prefix), "%s/%u", text, flow->prefix_length);
-		out->remote = sl_arena_text(arena, prefix);
+		out->remote = arena_text(arena, prefix);
 		if (!out->remote)
 			return NULL;
 	}
@@ -202,7 +204,7 @@ static Sluice__V1__Flow *view_flow(struct sl_arena *arena, const struct sluice_f
 
 Sluice__V1__Rule *sl_view_rule(struct sl_arena *arena, const struct sl_rule *rule)
 {
-	Sluice__V1__Rule *out = sl_arena_get(arena, sizeof(*out));
+	Sluice__V1__Rule *out = arena_get(arena, sizeof(*out));
 
 	if (!out)
 		return NULL;
@@ -216,7 +218,7 @@ Sluice__V1__Rule *sl_view_rule(struct sl_arena *arena, const struct sl_rule *rul
 	out->gbr_uplink = rule->gbr[SLUICE_UPLINK];
 	out->gbr_downlink = rule->gbr[SLUICE_DOWNLINK];
 	out->sessions = rule->references;
-	out->flows = sl_arena_get(arena, (rule->flow_count + 1) * sizeof(*out->flows));
+	out->flows = arena_get(arena, (rule->flow_count + 1) * sizeof(*out->flows));
 	if (!out->flows)
 		return NULL;
 	for (uint32_t i = 0; i < rule->flow_count; i++) {
@@ -230,7 +232,7 @@ Sluice__V1__Rule *sl_view_rule(struct sl_arena *arena, const struct sl_rule *rul
 
 Sluice__V1__UsageRecord *sl_view_usage(struct sl_arena *arena, const struct sl_usage_record *record)
 {
-	Sluice__V1__UsageRecord *out = sl_arena_get(arena, sizeof(*out));
+	Sluice__V1__UsageRecord *out = arena_get(arena, sizeof(*out));
 
 	if (!out)
 		return NULL;
@@ -242,7 +244,7 @@ Sluice__V1__UsageRecord *sl_view_usage(struct sl_arena *arena, const struct sl_u
 	out->origin = origin_of(record->origin);
 	out->state = record->retired ? SLUICE__V1__USAGE_RECORD__STATE__RETIRED
 				     : SLUICE__V1__USAGE_RECORD__STATE__ACTIVE;
-	out->since_ms = sl_wall_ms(record->since_ns);
-	out->usage = sl_view_counts(arena, &record->usage);
+	out->since_ms = wall_ms(record->since_ns);
+	out->usage = view_counts(arena, &record->usage);
 	return out->address && out->usage ? out : NULL;
 }

@@ -10,8 +10,6 @@
 struct sl_arena {
 	struct sl_arena_chunk *chunks;
 };
-void *sl_arena_get(struct sl_arena *arena, size_t size); /* zeroed; NULL: out of memory */
-char *sl_arena_text(struct sl_arena *arena, const char *text);
 void sl_arena_clear(struct sl_arena *arena);
 
 /* NULL: out of memory. */
@@ -19,8 +17,5 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 				     const struct sl_session_view *view, bool with_rules);
 Sluice__V1__Rule *sl_view_rule(struct sl_arena *arena, const struct sl_rule *rule);
 Sluice__V1__UsageRecord *sl_view_usage(struct sl_arena *arena, const struct sl_usage_record *record);
-Sluice__V1__Usage *sl_view_counts(struct sl_arena *arena, const struct sluice_usage *usage);
-
-uint64_t sl_wall_ms(uint64_t monotonic_ns); /* milliseconds since 1970 of a CLOCK_MONOTONIC time; 0 for 0 */
 
 #endif

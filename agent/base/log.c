@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -35,17 +34,6 @@ void sl_log_set_level(enum sl_log_level level)
 enum sl_log_level sl_log_level(void)
 {
 	return threshold;
-}
-
-int sl_log_parse_level(const char *text, enum sl_log_level *out)
-{
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		if (strcmp(text, levels[i].name) == 0) {
-			*out = (enum sl_log_level)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
 }
 
 static void put(struct line *line, char c)

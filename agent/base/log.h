@@ -17,9 +17,6 @@ enum sl_log_level { SL_LOG_ERROR, SL_LOG_WARNING, SL_LOG_INFO, SL_LOG_DEBUG };
 void sl_log_set_level(enum sl_log_level level);
 enum sl_log_level sl_log_level(void);
 
-/* "error", "warning", "info" or "debug"; -EINVAL for anything else. */
-int sl_log_parse_level(const char *text, enum sl_log_level *out);
-
 /*
  * sl_log(SL_LOG_INFO, "session-activated", "imsi", "%s", imsi, "rules", "%u", n, NULL):
  * the event's name, then triples of key, printf format of one value, that value.
