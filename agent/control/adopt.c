@@ -32,6 +32,8 @@ static int adopt_rule(struct adoption *adoption, uint32_t slot)
 				      .hard_timeout_s = record->hard_timeout_s,
 				      .mbr = {record->mbr_uplink, record->mbr_downlink},
 				      .gbr = {record->gbr_uplink, record->gbr_downlink},
+				      .redirect = record->redirect,
+				      .is_static = record->is_static != 0,
 				      .flow_count = record->flow_count,
 			      };
 	int rc;
@@ -41,6 +43,8 @@ static int adopt_rule(struct adoption *adoption, uint32_t slot)
 		return -ERANGE;
 	memcpy(copy.id, record->id, sizeof(copy.id));
 	copy.id[sizeof(copy.id) - 1] = '\0';
+	memcpy(copy.redirect_address, record->redirect_address, sizeof(copy.redirect_address));
+	copy.redirect_address[sizeof(copy.redirect_address) - 1] = '\0';
 	copy.flows = &control->maps->flows[record->first_flow];
 	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_RULE], slot, 1);
 	if (rc < 0)

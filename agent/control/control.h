@@ -121,6 +121,18 @@ int sl_control_setup(struct sl_control *control, struct sl_session_request *requ
  */
 void sl_control_expire(struct sl_control *control);
 
+/*
+ * Rules whose content has changed without a request: a server's address, the
+ * policy directory. `successor` is called for every rule in force and returns
+ * the content that takes its place (the caller's, until this returns) or NULL:
+ * it stays. Counts, versions and hard timeouts go on. A session that refuses
+ * keeps its old rules whole, with an event SL_EVENT_RULE_FAILED; *changed (may
+ * be NULL) counts the sessions that changed.
+ */
+typedef struct sl_rule *(*sl_rule_successor)(const char *imsi, const struct sl_install *install, void *user);
+void sl_control_refresh(struct sl_control *control, sl_rule_successor successor, void *user,
+			uint32_t *changed);
+
 /* --- usage ---------------------------------------------------------------- */
 
 /*

@@ -152,8 +152,9 @@ struct sl_update {
 	/* which of the present rules go; NULL: none */
 	bool (*removes)(const struct sl_install *install, const void *user);
 	const void *user;
-	bool exact;	     /* Setup: only what the request names remains, */
-	bool keep_deadlines; /* and an unchanged rule keeps its hard timeout */
+	bool exact;	     /* Setup: only what the request names remains */
+	bool keep_deadlines; /* a rule with the same hard timeout as before keeps its deadline */
+	bool refresh;	     /* content only: of the session itself the request says nothing */
 	bool repair;	     /* adoption: queues that were lost are taken anew */
 };
 int sl_update_session(struct sl_control *control, struct sl_session *session, const struct sl_update *update,

@@ -31,8 +31,12 @@ static int store(struct sl_control *control, struct sl_rule *rule, struct sl_err
 		.gbr_downlink = rule->gbr[SLUICE_DOWNLINK],
 		.hard_timeout_s = rule->hard_timeout_s,
 		.rating_group = rule->rating_group,
+		.redirect = rule->redirect,
+		.steer = rule->steer.mode == SLUICE_STEER_FREE ? 0 : rule->steer.slot + 1,
+		.is_static = rule->is_static,
 	};
 	memcpy(record->id, rule->id, sizeof(record->id));
+	memcpy(record->redirect_address, rule->redirect_address, sizeof(record->redirect_address));
 	/* last, so that a crash before leaves a free slot */
 	__atomic_store_n(&record->in_use, 1, __ATOMIC_RELEASE);
 	rule->record = slot;

@@ -176,7 +176,6 @@ static int change_in_place(struct draft *draft, struct entry *entry, struct sl_r
 			   const struct sl_update *update, struct sl_error *err)
 {
 	struct sl_rule *before = entry->install.rule;
-	bool same = before == rule;
 	int rc;
 
 	entry->install.rule = rule;
@@ -188,7 +187,7 @@ static int change_in_place(struct draft *draft, struct entry *entry, struct sl_r
 		memset(entry->unused_class, 0, sizeof(entry->unused_class));
 		return rc;
 	}
-	if (!same || !update->keep_deadlines)
+	if (!update->keep_deadlines || before->hard_timeout_s != rule->hard_timeout_s)
 		entry->install.binding.deadline_ns =
 			rule->hard_timeout_s ? sl_now_ns() + rule->hard_timeout_s * NS_PER_S : 0;
 	entry->new_deadline = entry->install.binding.deadline_ns != entry->present->binding.deadline_ns;
@@ -526,7 +525,7 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 	rc = sl_image_make(control, session, draft.installs, draft.count, &image, err);
 	if (rc < 0)
 		goto fail;
-	write_session_record(&draft, request);
+	write_session_record(&draft, update->refresh ? NULL : request);
 	prepare_owners(&draft, image.policy);
 	rc = publish(&draft, &image, err);
 	if (rc < 0) {

@@ -122,10 +122,19 @@ bool sl_rule_fits(const struct sl_rule *rule, uint32_t family)
 	return false;
 }
 
+static bool steers_equal(const struct sl_rule_steer *a, const struct sl_rule_steer *b)
+{
+	return a->mode == b->mode && strcmp(a->interface, b->interface) == 0 &&
+	       a->next_hop_family == b->next_hop_family &&
+	       memcmp(a->next_hop, b->next_hop, sizeof(a->next_hop)) == 0;
+}
+
 bool sl_rule_equal(const struct sl_rule *a, const struct sl_rule *b)
 {
 	return strcmp(a->id, b->id) == 0 && a->precedence == b->precedence &&
 	       a->rating_group == b->rating_group && a->hard_timeout_s == b->hard_timeout_s &&
+	       a->redirect == b->redirect && strcmp(a->redirect_address, b->redirect_address) == 0 &&
+	       a->is_static == b->is_static && steers_equal(&a->steer, &b->steer) &&
 	       memcmp(a->mbr, b->mbr, sizeof(a->mbr)) == 0 && memcmp(a->gbr, b->gbr, sizeof(a->gbr)) == 0 &&
 	       a->flow_count == b->flow_count &&
 	       (a->flow_count == 0 || memcmp(a->flows, b->flows, a->flow_count * sizeof(a->flows[0])) == 0);
@@ -134,10 +143,12 @@ bool sl_rule_equal(const struct sl_rule *a, const struct sl_rule *b)
 uint64_t sl_rule_hash(const struct sl_rule *rule)
 {
 	const uint32_t numbers[] = {rule->precedence, rule->rating_group, rule->hard_timeout_s,
-				    rule->flow_count};
+				    rule->flow_count, rule->redirect, rule->is_static, rule->steer.mode};
 	uint64_t hash = sl_hash(0, rule->id, strlen(rule->id));
 
 	hash = sl_hash(hash, numbers, sizeof(numbers));
+	hash = sl_hash(hash, rule->redirect_address, strlen(rule->redirect_address));
+	hash = sl_hash(hash, rule->steer.interface, strlen(rule->steer.interface));
 	hash = sl_hash(hash, rule->mbr, sizeof(rule->mbr));
 	hash = sl_hash(hash, rule->gbr, sizeof(rule->gbr));
 	return sl_hash(hash, rule->flows, rule->flow_count * sizeof(rule->flows[0]));

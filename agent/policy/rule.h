@@ -13,6 +13,15 @@
 #include "base/error.h"
 #include "sluice/maps.h"
 
+/* Where what the rule permits goes instead, or as well; mode FREE: nowhere. */
+struct sl_rule_steer {
+	enum sluice_steer_mode mode;
+	char interface[16];
+	uint32_t next_hop_family; /* 4 or 6; 0: none */
+	uint8_t next_hop[16];
+	uint32_t slot; /* in steers; control/ sets it */
+};
+
 struct sl_rule {
 	char id[SLUICE_RULE_ID_SIZE];
 	uint32_t precedence;
@@ -20,6 +29,10 @@ struct sl_rule {
 	uint32_t hard_timeout_s;
 	uint64_t mbr[SLUICE_DIRECTIONS]; /* bit/s, 0 = none */
 	uint64_t gbr[SLUICE_DIRECTIONS];
+	enum sluice_redirect redirect; /* not NONE: control/ makes the flows, from the server's addresses */
+	char redirect_address[SLUICE_REDIRECT_SIZE];
+	bool is_static; /* the content comes from the policy directory */
+	struct sl_rule_steer steer;
 	uint32_t flow_count;
 	struct sluice_flow *flows; /* owned */
 

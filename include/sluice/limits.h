@@ -11,7 +11,7 @@
  * written with another one and says how to detach; bump it with each change
  * of a key, a value or the meaning of a field.
  */
-#define SLUICE_LAYOUT 1
+#define SLUICE_LAYOUT 2
 
 /* IMSI: 6 to 15 digits (3GPP TS 23.003 clause 2.2), kept as text so that
  * leading zeros survive; with the terminating NUL. Longer: refused. */
@@ -25,6 +25,12 @@
 
 /* APN (3GPP TS 23.003 clause 9.1: at most 100 octets) with its NUL. */
 #define SLUICE_APN_SIZE 104
+
+/* Redirect server (address, URL) with its NUL. Longer: that rule fails. */
+#define SLUICE_REDIRECT_SIZE 256
+
+/* Interfaces that rules may send packets to. More: the rule fails. */
+#define SLUICE_STEERS 64
 
 /* Rules of one session (GX and GY together). More: the surplus rules fail. */
 #define SLUICE_RULES_PER_SESSION 1024

@@ -68,7 +68,7 @@ struct sluice_policy {
 	__u32 bindings;	     /* first overflow binding, for ordinals >= SLUICE_INLINE_BINDINGS */
 	__u32 endpoint_tag;  /* sluice_endpoint_tag of the address that leads here */
 	__u16 rules;
-	__u16 reserved;
+	__u16 flags; /* enum sluice_policy_flags */
 	struct sluice_binding binding[SLUICE_INLINE_BINDINGS];
 };
 
@@ -84,11 +84,47 @@ static inline __u32 sluice_endpoint_tag(__u32 family, __u32 word0, __u32 word1)
 	return family == 4 ? word0 : word0 * 0x9e3779b1u + word1;
 }
 
+/* Bits of sluice_policy.flags */
+enum sluice_policy_flags {
+	SLUICE_POLICY_OPTIONS = 1 << 0, /* an entry asks for IP or TCP options: they must be read first */
+};
+
+/*
+ * What few flows ask for; which of them, says `which`. Every term named must
+ * hold. Those of TCP and ICMP never hold for another protocol nor for a later
+ * fragment; ICMP is protocol 1, ICMPv6 protocol 58.
+ */
+enum sluice_term {
+	SLUICE_TERM_REMOTE_NOT = 1 << 0, /* the remote address is outside the prefix */
+	SLUICE_TERM_DSCP = 1 << 1,	 /* RFC 2474: upper six bits of TOS or traffic class */
+	SLUICE_TERM_TCP_FLAGS = 1 << 2,
+	SLUICE_TERM_ICMP_TYPE = 1 << 3,
+	SLUICE_TERM_LATER_FRAGMENT = 1 << 4, /* a fragment with an offset */
+	SLUICE_TERM_IP_OPTIONS = 1 << 5,     /* IPv4 options; IPv6 has none of them */
+	SLUICE_TERM_TCP_OPTIONS = 1 << 6,
+	SLUICE_TERM_THIS_HOST = 1 << 7, /* downlink only: sent by this host, not forwarded */
+};
+
+/* Bits of IP options as in SL_IPFILTER_SSRR.., of TCP options as in SL_IPFILTER_TCP_MSS.. */
+struct sluice_terms {
+	__u8 which; /* enum sluice_term */
+	__u8 dscp;
+	__u8 tcp_mask; /* (flags & tcp_mask) == tcp_value, */
+	__u8 tcp_value;
+	__u8 tcp_any; /* and, unless it is 0, flags & tcp_any; the header's own bits */
+	__u8 icmp_low; /* inclusive */
+	__u8 icmp_high;
+	__u8 ip_options_present;
+	__u8 ip_options_absent;
+	__u8 tcp_options_present;
+	__u8 tcp_options_absent;
+};
+
 /* A match entry. Entries are in order of precedence; the first that matches decides. */
 enum sluice_match_flags {
 	SLUICE_MATCH_VALID = 1 << 0,
 	SLUICE_MATCH_PROTOCOL = 1 << 1, /* compare protocol */
-	SLUICE_MATCH_PORTS = 1 << 2,	/* compare both ranges; never a non-first fragment */
+	SLUICE_MATCH_PORTS = 1 << 2,	/* compare both ranges; only packets that have ports */
 };
 
 /* Port ranges are inclusive, host order; a range that does not matter is 0..65535. */
@@ -102,9 +138,8 @@ struct sluice_match4 {
 	__u16 ordinal; /* which binding of the policy */
 	__u8 protocol;
 	__u8 flags;  /* enum sluice_match_flags */
-	__u8 action; /* enum sluice_action */
-	__u8 reserved[3];
-	__u64 reserved64;
+	__u8 action; /* enum sluice_action, or SLUICE_STEER_FIRST + slot in steers */
+	struct sluice_terms terms;
 };
 
 struct sluice_match6 {
@@ -118,8 +153,8 @@ struct sluice_match6 {
 	__u8 protocol;
 	__u8 flags;
 	__u8 action;
-	__u8 reserved[3];
-	__u64 reserved64[2];
+	struct sluice_terms terms;
+	__u64 reserved;
 };
 
 /* matches4, matches6: value */
@@ -134,6 +169,22 @@ struct sluice_match6_block {
 struct sluice_counter {
 	__u64 bytes;
 	__u64 packets;
+};
+
+enum sluice_steer_mode {
+	SLUICE_STEER_FREE = 0,
+	SLUICE_STEER_REDIRECT = 1, /* the packet goes out there, and nowhere else */
+	SLUICE_STEER_MIRROR = 2,   /* a copy goes out there; the packet is permitted */
+};
+
+/* steers: value; where rules with an interface of their own send packets. At most SLUICE_STEERS. */
+struct sluice_steer {
+	enum sluice_steer_mode mode;
+	__u32 ifindex;	      /* 0: the interface is not there now */
+	__u32 next_hop_family; /* 4, 6: resolved as a neighbour on it; 0: the frame goes as it is */
+	__u8 next_hop[16];    /* network order */
+	char name[16];
+	__u32 reserved;
 };
 
 /* usage: value; added to atomically by packets, never goes back, read through mmap */
@@ -191,6 +242,17 @@ struct sluice_session_record {
 	__u64 since_ns;
 };
 
+/*
+ * The subscriber's side of a flow is the session's address. A flow that names a
+ * prefix for it is one of the session's only if the address lies in it (or
+ * outside); an IPv6 session is its whole /64, so that longer prefixes are refused.
+ */
+enum sluice_flow_flags {
+	SLUICE_FLOW_PROTOCOL_ZERO = 1 << 0, /* protocol 0 is meant, not any */
+	SLUICE_FLOW_LOCAL = 1 << 1,	    /* the session's address is in local/local_length, */
+	SLUICE_FLOW_LOCAL_NOT = 1 << 2,	    /* or outside it */
+};
+
 /* One FlowDescription, in the session manager's terms. flows: value */
 struct sluice_flow {
 	enum sluice_direction direction;
@@ -204,7 +266,19 @@ struct sluice_flow {
 	__u16 remote_port_high;
 	__u16 local_port_low;
 	__u16 local_port_high;
-	__u8 reserved[4];
+	__u8 flags; /* enum sluice_flow_flags */
+	__u8 local_length;
+	__u8 local[16]; /* network order, host bits zero */
+	struct sluice_terms terms;
+	__u8 reserved[7];
+};
+
+/* RedirectInformation.AddressType (3GPP TS 29.212 clause 5.3.86, RFC 8506 clause 8.38) */
+enum sluice_redirect {
+	SLUICE_REDIRECT_NONE = 0,
+	SLUICE_REDIRECT_IPV4 = 1,
+	SLUICE_REDIRECT_IPV6 = 2,
+	SLUICE_REDIRECT_URL = 3,
 };
 
 /* rules: value; one row per distinct content, shared by all sessions that have it */
@@ -220,7 +294,11 @@ struct sluice_rule_record {
 	__u64 gbr_downlink;
 	__u32 hard_timeout_s; /* 0 = none */
 	__u32 rating_group;
-	__u64 reserved;
+	__u32 redirect; /* enum sluice_redirect; its flows follow from the server's addresses */
+	__u32 steer;	/* slot in steers + 1; 0: none */
+	__u32 is_static; /* the content comes from the policy directory */
+	__u32 reserved;
+	char redirect_address[SLUICE_REDIRECT_SIZE];
 };
 
 enum sluice_usage_state {
@@ -258,7 +336,9 @@ _Static_assert(sizeof(struct sluice_policy) == 128, "a policy is two cache lines
 _Static_assert(sizeof(struct sluice_match4) == 32, "match4");
 _Static_assert(sizeof(struct sluice_match6) == 64, "match6");
 _Static_assert(sizeof(struct sluice_usage) == 64, "a usage slot is one cache line");
-_Static_assert(sizeof(struct sluice_flow) == 40, "flow");
+_Static_assert(sizeof(struct sluice_flow) == 72, "flow");
+_Static_assert(sizeof(struct sluice_terms) == 11, "terms");
+_Static_assert(sizeof(struct sluice_steer) == 48, "steer");
 _Static_assert(sizeof(struct sluice_session_record) % 8 == 0, "session record");
 _Static_assert(sizeof(struct sluice_rule_record) % 8 == 0, "rule record");
 _Static_assert(sizeof(struct sluice_usage_owner) % 8 == 0, "usage owner");

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -345,6 +346,14 @@ static int live(const struct sl_datapath_config *config, size_t hooks)
 	return 0;
 }
 
+/* The host's bpffs may be closed to others (iproute2 mounts it so): a mount of its own, for this process only. */
+static int mount_open_bpffs(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return -errno;
+	return mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=1777") < 0 ? -errno : 0;
+}
+
 static void live_on_three_capabilities(enum sl_datapath_mode mode, unsigned int uid, size_t hooks)
 {
 	struct sl_datapath_config config = fixture_config();
@@ -354,7 +363,7 @@ static void live_on_three_capabilities(enum sl_datapath_mode mode, unsigned int 
 	config.mode = mode;
 	child = fork();
 	if (child == 0) {
-		if (fixture_drop_capabilities(uid) < 0)
+		if (mount_open_bpffs() < 0 || fixture_drop_capabilities(uid) < 0)
 			_exit(2);
 		_exit(live(&config, hooks));
 	}
