@@ -35,6 +35,8 @@ help:
 	@echo 'make test    units, BPF programs, namespaces; make lint: formatting and static checks'
 	@echo 'make bench   what it costs, as ratios to a baseline (QUICK=1: ten minutes)'
 	@echo 'make soak    the differential test with ten million pairs; make fuzz: libFuzzer targets'
+	@echo 'make verify  models of what many CPUs write at once, searched in full by Spin'
+	@echo 'make test-vm the BPF programs on Linux 6.1 and 6.12, in QEMU (WORDS=..., KERNELS=...)'
 	@echo 'make image   the container image; make deps: what the build and the tests need'
 	@echo 'make all     build/sluiced and build/sluicectl; V=1 shows the commands'
 	@echo 'make install DESTDIR=... PREFIX=/usr'
@@ -135,6 +137,7 @@ install: all
 	install -D -m 755 $(BUILD)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
 	install -D -m 755 $(BUILD)/sluicectl $(DESTDIR)$(PREFIX)/bin/sluicectl
 	install -D -m 644 deploy/sluiced.service $(DESTDIR)/lib/systemd/system/sluiced.service
+	install -d $(DESTDIR)/etc/sluice/policy
 	[ -e $(DESTDIR)/etc/sluice/sluice.yaml ] || \
 		install -D -m 644 deploy/sluice.yaml $(DESTDIR)/etc/sluice/sluice.yaml
 

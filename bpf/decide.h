@@ -18,6 +18,7 @@ struct sluice_decision {
 	__u32 session;			/* SLUICE_NONE where there is none */
 	__u32 usage;			/* SLUICE_NONE: nobody's */
 	__u16 class;			/* of the direction decided for; 0 = the default class */
+	__u8 action;			/* of the rule, as in its match entry; PERMIT where none decided */
 };
 
 static __always_inline void decide_unknown(struct sluice_decision *decision, enum sluice_drop_reason reason,
@@ -29,8 +30,22 @@ static __always_inline void decide_unknown(struct sluice_decision *decision, enu
 		decision->kind = SLUICE_PASS_UNKNOWN_SUBSCRIBER;
 }
 
+/* The portal and interfaces of a rule's own take what the rule permits. */
+static __always_inline enum sluice_drop_reason decide_by_rule(__u8 action)
+{
+	switch (action) {
+	case SLUICE_DENY:
+		return SLUICE_DROP_RULE_DENY;
+	case SLUICE_RESET:
+	case SLUICE_REJECT:
+		return SLUICE_DROP_REDIRECTED;
+	default:
+		return SLUICE_DROP_NONE;
+	}
+}
+
 /* `parsed` is what parse_ethernet or parse_network said of the packet. */
-static __always_inline void decide(struct sluice_frame *frame, const struct sluice_packet *packet,
+static __always_inline void decide(struct sluice_frame *frame, struct sluice_packet *packet,
 				   enum parse_result parsed, enum sluice_direction direction,
 				   bool unknown_drop, struct sluice_decision *decision)
 {
@@ -43,9 +58,15 @@ static __always_inline void decide(struct sluice_frame *frame, const struct slui
 	decision->session = SLUICE_NONE;
 	decision->usage = SLUICE_NONE;
 	decision->class = 0;
+	decision->action = SLUICE_PERMIT;
 
 	if (parsed == PARSE_MALFORMED) {
 		decision->reason = SLUICE_DROP_MALFORMED;
+		return;
+	}
+	/* before any rule is asked (RFC 6733 clause 4.3.1), and whoever sent it */
+	if (packet->offset_one) {
+		decision->reason = SLUICE_DROP_FRAGMENT_OFFSET;
 		return;
 	}
 	decision->kind = control_classify(frame, packet, direction);
@@ -56,20 +77,23 @@ static __always_inline void decide(struct sluice_frame *frame, const struct slui
 		return;
 	}
 
-	endpoint = session_find(packet, direction);
-	if (!endpoint) {
-		decide_unknown(decision, SLUICE_DROP_UNKNOWN_SUBSCRIBER, unknown_drop);
-		return;
-	}
-	policy = session_policy(endpoint);
-	if (policy && !session_owns(packet, direction, policy)) {
-		/* replaced while it was read: see sluice_endpoint_tag */
+	policy = session_indexed(packet, direction);
+	if (!policy) {
 		endpoint = session_find(packet, direction);
 		if (!endpoint) {
 			decide_unknown(decision, SLUICE_DROP_UNKNOWN_SUBSCRIBER, unknown_drop);
 			return;
 		}
 		policy = session_policy(endpoint);
+		if (policy && !session_owns(packet, direction, policy)) {
+			/* replaced while it was read: see sluice_endpoint_tag */
+			endpoint = session_find(packet, direction);
+			if (!endpoint) {
+				decide_unknown(decision, SLUICE_DROP_UNKNOWN_SUBSCRIBER, unknown_drop);
+				return;
+			}
+			policy = session_policy(endpoint);
+		}
 	}
 	if (!policy || !session_owns(packet, direction, policy)) {
 		decision->reason = SLUICE_DROP_POLICY_MISSING;
@@ -77,6 +101,8 @@ static __always_inline void decide(struct sluice_frame *frame, const struct slui
 	}
 
 	decision->session = policy->session;
+	if (policy->flags & SLUICE_POLICY_OPTIONS)
+		terms_read_options(frame, packet);
 	switch (match_find(&search, packet, policy, direction)) {
 	case MATCH_NONE:
 		decision->reason = SLUICE_DROP_NO_RULE;
@@ -89,12 +115,20 @@ static __always_inline void decide(struct sluice_frame *frame, const struct slui
 		break;
 	}
 	decision->usage = search.binding.usage;
-	if (search.action != SLUICE_PERMIT)
-		decision->reason = SLUICE_DROP_RULE_DENY;
-	else if (direction == SLUICE_UPLINK)
+	decision->action = search.action;
+	decision->reason = decide_by_rule(search.action);
+	if (decision->reason != SLUICE_DROP_NONE)
+		return;
+	if (direction == SLUICE_UPLINK)
 		decision->class = search.binding.uplink_class;
 	else
 		decision->class = search.binding.downlink_class;
+}
+
+/* The drop is more than a drop: it is answered, for which an skb is needed. */
+static __always_inline bool decide_answers(const struct sluice_decision *decision)
+{
+	return decision->action == SLUICE_RESET || decision->action == SLUICE_REJECT;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A packet at a tc hook, from its first byte to its verdict: parse, decide, count, report. */
+/* A packet at a tc hook, from its first byte to its verdict: parse, decide, count, report, act. */
 #ifndef SLUICE_BPF_ENFORCE_H
 #define SLUICE_BPF_ENFORCE_H
 
@@ -7,15 +7,46 @@
 
 #include "account.h"
 #include "act.h"
+#include "answer.h"
 #include "decide.h"
 #include "maps.h"
 #include "parse.h"
+#include "portal.h"
+#include "shape.h"
+#include "steer.h"
 
-/* `ethernet`: the data begins with an Ethernet header, not with the IP header. True: passes. */
-static __always_inline bool enforce(struct __sk_buff *skb, enum sluice_direction direction, bool ethernet,
-				    __u16 *class)
+static __always_inline void enforce_drop(struct sluice_decision *decision, enum sluice_drop_reason reason)
+{
+	decision->reason = reason;
+	decision->class = 0;
+}
+
+/* Before counting: an action that cannot be carried out makes a drop of the decision. */
+static __always_inline const struct sluice_steer *enforce_action(struct __sk_buff *skb,
+								 const struct sluice_packet *packet,
+								 enum sluice_direction direction,
+								 struct sluice_decision *decision)
+{
+	const struct sluice_steer *steer = NULL;
+
+	if (decision->action == SLUICE_PORTAL) {
+		if (direction == SLUICE_UPLINK && portal_take(skb, packet))
+			decision->class = SLUICE_MARK_PORTAL;
+		else
+			enforce_drop(decision, SLUICE_DROP_PORTAL_DOWN);
+	} else if (decision->action >= SLUICE_STEER_FIRST) {
+		steer = steer_find(decision->action);
+		if (!steer)
+			enforce_drop(decision, SLUICE_DROP_INTERFACE_MISSING);
+	}
+	return steer;
+}
+
+/* `ethernet`: the data begins with an Ethernet header, not with the IP header. The verdict. */
+static __always_inline int enforce(struct __sk_buff *skb, enum sluice_direction direction, bool ethernet)
 {
 	const struct sluice_settings *setting;
+	const struct sluice_steer *steer = NULL;
 	struct sluice_packet packet = {};
 	struct sluice_decision decision;
 	enum parse_result parsed;
@@ -23,17 +54,29 @@ static __always_inline bool enforce(struct __sk_buff *skb, enum sluice_direction
 
 	setting = bpf_map_lookup_elem(&settings, &slot);
 	if (!setting)
-		return false;
+		return TC_ACT_SHOT;
 	parsed = parse_frame(skb, &packet, ethernet, bpf_ntohs(skb->protocol));
+	if (direction == SLUICE_DOWNLINK && answer_is_ours(skb)) {
+		account_pass(SLUICE_PASS_ANSWER, &packet, direction);
+		shape_classify(skb, 0);
+		return TC_ACT_UNSPEC;
+	}
 	decide(skb, &packet, parsed, direction, setting->unknown_drop, &decision);
+	if (decision.action >= SLUICE_PORTAL && decision.reason == SLUICE_DROP_NONE)
+		steer = enforce_action(skb, &packet, direction, &decision);
 	account(&decision, &packet, direction);
 	if (decision.reason != SLUICE_DROP_NONE) {
 		if (setting->watch_drops)
 			act_report_drop(skb, &packet, &decision, direction);
-		return false;
+		if (direction == SLUICE_UPLINK && decide_answers(&decision))
+			return answer(skb, &packet, decision.action);
+		return TC_ACT_SHOT;
 	}
-	*class = decision.class;
-	return true;
+	if (direction == SLUICE_UPLINK)
+		shape_mark(skb, decision.class);
+	else
+		shape_classify(skb, decision.class);
+	return steer ? steer_send(skb, steer) : TC_ACT_UNSPEC;
 }
 
 #endif

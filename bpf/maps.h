@@ -38,6 +38,9 @@ struct {
 		__type(value, value_type);         \
 	} name __weak SEC(".maps")
 
+/* The short way to both, for packets. */
+SLUICE_ARRAY(index4, struct sluice_index4);
+SLUICE_ARRAY(index6, struct sluice_index6);
 /* What a packet of one endpoint needs; immutable while published. */
 SLUICE_ARRAY(policies, struct sluice_policy);
 /* Bindings of rules beyond those inside the policy. */
@@ -45,10 +48,29 @@ SLUICE_ARRAY(bindings, struct sluice_binding);
 /* Match lists in runs of blocks, shared by sessions with equal lists. */
 SLUICE_ARRAY(matches4, struct sluice_match4_block);
 SLUICE_ARRAY(matches6, struct sluice_match6_block);
+/* Which part of a long match list a packet is judged by. */
+SLUICE_ARRAY(branches, struct sluice_branch);
 /* Bytes and packets of (session, rule, version). */
 SLUICE_ARRAY(usage, struct sluice_usage);
 /* One value: what every program must know. */
 SLUICE_ARRAY(settings, struct sluice_settings);
+
+/* Interfaces that rules send packets to. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLUICE_STEERS);
+	__type(key, __u32);
+	__type(value, struct sluice_steer);
+} steers __weak SEC(".maps");
+
+/* Where the portal listens, by enum sluice_portal; empty while no agent runs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, SLUICE_PORTAL_SOCKETS);
+	__type(key, __u32);
+	__type(value, __u64);
+} portal __weak SEC(".maps");
 
 /* Kept in the kernel for the agent's next start and for bpftool; no packet reads them. */
 SLUICE_ARRAY(sessions, struct sluice_session_record);

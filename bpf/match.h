@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Which rule decides: the first entry of the policy's match list that fits the
- * packet and whose rule has not passed its deadline. The first block, which is
- * all that most sessions have, is scanned in line; further ones by bpf_loop,
- * because the verifier walks its body once and not once a block.
+ * packet and whose rule has not passed its deadline. A long list is a tree
+ * (struct sluice_branch); what is scanned then is the leaf that the packet
+ * falls into. The first block, which is all that most lists and leaves have, is
+ * scanned in line; further ones by bpf_loop, because the verifier walks its
+ * body once and not once a block.
  */
 #ifndef SLUICE_BPF_MATCH_H
 #define SLUICE_BPF_MATCH_H
 
 #include "maps.h"
 #include "packet.h"
+#include "terms.h"
 
 enum match_result {
 	MATCH_NONE,
@@ -23,12 +26,13 @@ struct match_search {
 	__u16 remote_port;
 	__u16 local_port;
 	__u8 protocol;
-	__u8 has_ports; /* false: a later fragment */
-	__u8 result;	/* enum match_result */
-	__u8 action;	/* enum sluice_action */
-	__u32 block;	/* first block of the list */
-	__u32 count;	/* entries */
+	__u8 has_ports;
+	__u8 result; /* enum match_result */
+	__u8 action; /* as in the entry */
+	__u32 block; /* first block of the list or leaf */
+	__u32 count; /* entries */
 	const struct sluice_policy *policy;
+	const struct sluice_packet *packet;
 	struct sluice_binding binding; /* of the rule found */
 };
 
@@ -70,6 +74,16 @@ static __always_inline bool match_take(struct match_search *search, __u32 ordina
 	   (search)->local_port >= (entry)->local_port_low &&                                      \
 	   (search)->local_port <= (entry)->local_port_high)))
 
+/* `outside`: not zero where the remote address is not in the entry's prefix. */
+#define match_entry(search, entry, outside)                                                            \
+	({                                                                                             \
+		bool out = (outside);                                                                  \
+                                                                                                       \
+		(!out || ((entry)->terms.which & SLUICE_TERM_REMOTE_NOT)) &&                           \
+			match_transport(search, entry) &&                                              \
+			(!(entry)->terms.which || terms_hold(&(entry)->terms, (search)->packet, out)); \
+	})
+
 static __always_inline bool match_block4(struct match_search *search, __u32 block, __u32 entries)
 {
 	const struct sluice_match4_block *list;
@@ -84,10 +98,8 @@ static __always_inline bool match_block4(struct match_search *search, __u32 bloc
 
 		if (i >= entries)
 			break;
-		if (((search->remote[0] & entry->mask_be) ^ entry->remote_be) ||
-		    !match_transport(search, entry))
-			continue;
-		if (match_take(search, entry->ordinal, entry->action))
+		if (match_entry(search, entry, (search->remote[0] & entry->mask_be) ^ entry->remote_be) &&
+		    match_take(search, entry->ordinal, entry->action))
 			return true;
 	}
 	return false;
@@ -108,10 +120,10 @@ static __always_inline bool match_block6(struct match_search *search, __u32 bloc
 
 		if (i >= entries)
 			break;
-		if (((remote[0] & entry->mask_be[0]) ^ entry->remote_be[0]) |
-		    ((remote[1] & entry->mask_be[1]) ^ entry->remote_be[1]))
-			continue;
-		if (match_transport(search, entry) && match_take(search, entry->ordinal, entry->action))
+		if (match_entry(search, entry,
+				((remote[0] & entry->mask_be[0]) ^ entry->remote_be[0]) |
+					((remote[1] & entry->mask_be[1]) ^ entry->remote_be[1])) &&
+		    match_take(search, entry->ordinal, entry->action))
 			return true;
 	}
 	return false;
@@ -134,6 +146,41 @@ static long match_further6(__u32 index, void *context)
 	return match_block6(search, search->block + index + 1, search->count - done);
 }
 
+/* From the root to a leaf, which becomes search->block and search->count. False: the tree is broken. */
+static __always_inline bool match_descend(struct match_search *search, __u8 family)
+{
+	__u64 transport = sluice_word_transport(search->has_ports, search->remote_port, search->local_port,
+						search->protocol);
+	__u64 first, second = 0;
+	__u32 block = search->block, count = 0;
+
+	if (family == 4) {
+		first = bpf_ntohl(search->remote[0]);
+	} else {
+		first = bpf_be64_to_cpu(*(const __u64 *)search->remote) >> 1;
+		second = bpf_be64_to_cpu(*(const __u64 *)(search->remote + 2)) >> 1;
+	}
+	for (int i = 0; i < SLUICE_TREE_DEPTH && (block & SLUICE_BRANCH); i++) {
+		const struct sluice_branch *branch;
+		__u32 slot = block & ~SLUICE_BRANCH;
+		__u64 key;
+		__u32 below;
+
+		branch = bpf_map_lookup_elem(&branches, &slot);
+		if (!branch)
+			return false;
+		key = (first & -(__u64)branch->first) | (second & -(__u64)branch->second) |
+		      (transport & branch->mask);
+		/* by its sign, not by a jump, which the processor could only guess */
+		below = (key - branch->pivot) >> 63;
+		block = branch->child[below];
+		count = branch->count[below];
+	}
+	search->block = block;
+	search->count = count;
+	return !(block & SLUICE_BRANCH);
+}
+
 /* MATCH_RULE: which one is in search->binding and search->action. */
 static __always_inline enum match_result match_find(struct match_search *search,
 						    const struct sluice_packet *packet,
@@ -148,12 +195,17 @@ static __always_inline enum match_result match_find(struct match_search *search,
 	search->remote_port = uplink ? packet->destination_port : packet->source_port;
 	search->local_port = uplink ? packet->source_port : packet->destination_port;
 	search->protocol = packet->protocol;
-	search->has_ports = packet->fragment != PACKET_LATER_FRAGMENT;
+	search->has_ports = packet->has_ports;
 	search->result = MATCH_NONE;
 	search->block = uplink ? policy->uplink_block : policy->downlink_block;
 	search->count = uplink ? policy->uplink_count : policy->downlink_count;
 	search->policy = policy;
+	search->packet = packet;
 
+	if (!search->count)
+		return MATCH_NONE;
+	if ((search->block & SLUICE_BRANCH) && !match_descend(search, packet->family))
+		return MATCH_DEFECT;
 	if (!search->count)
 		return MATCH_NONE;
 	if (search->count > SLUICE_MATCHES_PER_DIRECTION)

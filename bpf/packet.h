@@ -28,6 +28,15 @@ struct sluice_packet {
 	__u8 hop_limit;
 	__u8 fragment; /* enum packet_fragment */
 	__u8 icmp_type;
+	__u8 dscp;
+	__u8 tcp_flags;	 /* of a TCP header that is there whole */
+	bool has_ports;	 /* TCP, UDP, SCTP, not a later fragment */
+	bool has_tcp;	 /* the whole TCP header, options too */
+	bool has_icmp;	 /* ICMP in IPv4, ICMPv6 in IPv6 */
+	bool offset_one; /* a fragment that begins at the ninth byte: see RFC 3128 */
+	bool this_host;	 /* made here, not forwarded */
+	__u8 ip_options; /* read by terms_read_options only */
+	__u8 tcp_options;
 	__u8 jumbo;	     /* bytes between the IP headers that never reach the wire */
 	__u8 reserved_group; /* to 01:80:c2:00:00:0X, which no bridge forwards (IEEE 802.1D clause 7.12.6) */
 };

@@ -29,6 +29,27 @@ enum parse_result {
 	PARSE_MALFORMED,
 };
 
+/* What lies beyond the ports. A first fragment may be too short for it; it has none then. */
+static __always_inline enum parse_result parse_tcp(struct sluice_frame *frame, struct sluice_packet *packet,
+						   __u32 room)
+{
+	bool whole = packet->fragment == PACKET_WHOLE;
+	__u8 field[2]; /* data offset, flags */
+	__u32 length;
+
+	if (room < sizeof(struct tcphdr))
+		return PARSE_IP;
+	if (frame_load(frame, packet->transport + 12, field, sizeof(field)))
+		return PARSE_MALFORMED;
+	length = field[0] >> 4 << 2;
+	if (length < sizeof(struct tcphdr) || length > room)
+		return whole ? PARSE_MALFORMED : PARSE_IP;
+	packet->transport_header = length;
+	packet->tcp_flags = field[1];
+	packet->has_tcp = true;
+	return PARSE_IP;
+}
+
 /* TCP, UDP, SCTP ports and the ICMP type; `end` is the end of the IP packet in the frame. */
 static __always_inline enum parse_result parse_transport(struct sluice_frame *frame,
 							 struct sluice_packet *packet, __u32 end)
@@ -58,6 +79,7 @@ static __always_inline enum parse_result parse_transport(struct sluice_frame *fr
 	default:
 		return PARSE_IP;
 	}
+	packet->has_icmp = packet->protocol == (packet->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	/* fragments come in units of eight bytes: enough for ports (RFC 1858) */
 	if (packet->fragment == PACKET_FIRST_FRAGMENT && needed > sizeof(field))
 		needed = sizeof(field);
@@ -73,19 +95,14 @@ static __always_inline enum parse_result parse_transport(struct sluice_frame *fr
 		return PARSE_MALFORMED;
 	packet->source_port = bpf_ntohs(field[0]);
 	packet->destination_port = bpf_ntohs(field[1]);
+	packet->has_ports = true;
 	packet->transport_header = needed;
+	if (packet->protocol == IPPROTO_TCP)
+		return parse_tcp(frame, packet, room);
 	if (packet->fragment != PACKET_WHOLE)
 		return PARSE_IP;
 
-	if (packet->protocol == IPPROTO_TCP) {
-		__u8 data_offset;
-
-		if (frame_load(frame, offset + 12, &data_offset, 1))
-			return PARSE_MALFORMED;
-		packet->transport_header = data_offset >> 4 << 2;
-		if (packet->transport_header < sizeof(struct tcphdr) || packet->transport_header > room)
-			return PARSE_MALFORMED;
-	} else if (packet->protocol == IPPROTO_UDP && !frame_is_gso(frame)) {
+	if (packet->protocol == IPPROTO_UDP && !frame_is_gso(frame)) {
 		__u16 length = bpf_ntohs(field[2]);
 
 		if (length < sizeof(struct udphdr) || length > room)
@@ -116,12 +133,14 @@ static __always_inline enum parse_result parse_ip4(struct sluice_frame *frame, s
 		packet->fragment = PACKET_LATER_FRAGMENT;
 	else if (fragment & 0x2000)
 		packet->fragment = PACKET_FIRST_FRAGMENT;
+	packet->offset_one = (fragment & 0x1fff) == 1;
 
 	packet->family = 4;
 	packet->source[0] = ip.saddr;
 	packet->destination[0] = ip.daddr;
 	packet->protocol = ip.protocol;
 	packet->hop_limit = ip.ttl;
+	packet->dscp = ip.tos >> 2;
 	packet->bytes = total;
 	packet->transport = packet->network + header;
 	return parse_transport(frame, packet, packet->network + total);
@@ -160,6 +179,7 @@ static __noinline int parse_extensions(struct sluice_frame *frame, struct sluice
 				packet->fragment = PACKET_LATER_FRAGMENT;
 			else if (fragment & 1)
 				packet->fragment = PACKET_FIRST_FRAGMENT;
+			packet->offset_one = fragment >> 3 == 1;
 		} else if (next == IPPROTO_AH) {
 			offset += (length + 2) * 4;
 		} else {
@@ -201,6 +221,7 @@ static __always_inline enum parse_result parse_ip6(struct sluice_frame *frame, s
 	__builtin_memcpy(packet->destination, &ip.daddr, sizeof(packet->destination));
 	packet->protocol = ip.nexthdr;
 	packet->hop_limit = ip.hop_limit;
+	packet->dscp = (ip.priority << 4 | ip.flow_lbl[0] >> 4) >> 2;
 	packet->bytes = total;
 	packet->transport = packet->network + sizeof(ip);
 	end = packet->network + total;
@@ -218,6 +239,7 @@ static __always_inline enum parse_result parse_network(struct sluice_frame *fram
 	enum parse_result result;
 
 	packet->packets = 1;
+	packet->this_host = frame_is_local(frame);
 	packet->bytes = packet_less(frame_length(frame), packet->network);
 	if (packet->ethertype == ETH_P_IP)
 		result = parse_ip4(frame, packet);

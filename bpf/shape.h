@@ -25,9 +25,11 @@ static __always_inline __u16 shape_marked(const struct __sk_buff *skb)
 	return skb->mark & SLUICE_MARK_MASK;
 }
 
-/* Class 0, no class, is the default class: never HTB's unshaped direct queue. */
+/* No class, and what is a mark and not a class, is the default class: never HTB's unshaped direct queue. */
 static __always_inline void shape_classify(struct __sk_buff *skb, __u16 class)
 {
+	if (class >= SLUICE_MARK_PORTAL)
+		class = 0;
 	skb->priority = (SLUICE_HTB_MAJOR << 16) | (class ? class : SLUICE_HTB_DEFAULT_MINOR);
 }
 

@@ -28,7 +28,8 @@ int xdp_access(struct xdp_md *xdp)
 		return XDP_PASS;
 	parsed = parse_frame(xdp, &packet, true, 0);
 	decide(xdp, &packet, parsed, SLUICE_UPLINK, setting->unknown_drop, &decision);
-	if (decision.reason == SLUICE_DROP_NONE || frame_exceeds_mtu(xdp, packet.bytes))
+	if (decision.reason == SLUICE_DROP_NONE || decide_answers(&decision) ||
+	    frame_exceeds_mtu(xdp, packet.bytes))
 		return XDP_PASS;
 
 	account(&decision, &packet, SLUICE_UPLINK);

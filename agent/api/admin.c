@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "api/admin_lists.h"
+#include "api/admin_policy.h"
+#include "api/admin_redirect.h"
 #include "api/admin_views.h"
 #include "api/message.h"
 #include "api/service.h"
@@ -30,6 +32,10 @@ struct status {
 	Sluice__V1__SessionManager session_manager;
 	struct sl_reporter_stats report;
 	Sluice__V1__GrpcServer server;
+	Sluice__V1__PolicyDirectory policy_directory;
+	Sluice__V1__DesiredState desired;
+	struct sl_audit_stats audit_stats;
+	Sluice__V1__Audit audit;
 };
 
 static void fill_hooks(struct sl_service *service, struct status *status)
@@ -123,6 +129,18 @@ static void fill_server(struct sl_service *service, struct status *status)
 	status->message.grpc_server = &status->server;
 }
 
+static void fill_audit(struct sl_service *service, struct status *status)
+{
+	sl_control_audit_stats(service->control, &status->audit_stats);
+	sluice__v1__audit__init(&status->audit);
+	status->audit.passes = status->audit_stats.passes;
+	status->audit.repairs = status->audit_stats.repairs;
+	status->audit.failures = status->audit_stats.failures;
+	status->audit.last_pass_ms = status->audit_stats.last_pass_ms;
+	status->audit.last = status->audit_stats.last;
+	status->message.audit = &status->audit;
+}
+
 static void get_status(struct sl_call *call, const uint8_t *bytes, size_t length, void *user)
 {
 	_cleanup_free_ struct status *status = calloc(1, sizeof(*status));
@@ -150,6 +168,13 @@ static void get_status(struct sl_call *call, const uint8_t *bytes, size_t length
 	fill_pools(service, status);
 	fill_session_manager(service, status);
 	fill_server(service, status);
+	fill_audit(service, status);
+	if (service->policy) {
+		sl_view_policy_directory(service->policy, &status->policy_directory);
+		status->message.policy_directory = &status->policy_directory;
+	}
+	sl_view_desired(service->desired, &status->desired);
+	status->message.desired = &status->desired;
 	sl_message_reply(call, &status->message.base);
 }
 
@@ -268,7 +293,10 @@ int sl_admin_register(struct sl_service *service)
 		{"/sluice.v1.Admin/ListSessions", sl_admin_list_sessions},
 		{"/sluice.v1.Admin/ListRules", sl_admin_list_rules},
 		{"/sluice.v1.Admin/ListUsage", sl_admin_list_usage},
+		{"/sluice.v1.Admin/ListPolicies", sl_admin_list_policies},
+		{"/sluice.v1.Admin/ListDesired", sl_admin_list_desired},
 		{"/sluice.v1.Admin/ListDrops", list_drops},
+		{"/sluice.v1.Admin/ListRedirects", sl_admin_list_redirects},
 		{"/sluice.v1.Admin/Watch", watch},
 		{"/sluice.v1.Admin/Detach", detach},
 	};

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "policy/flow_text.h"
+
 #define CHUNK_SIZE (64u << 10)
 
 struct sl_arena_chunk {
@@ -101,6 +103,10 @@ static const char *action_text(const struct sl_rule *rule)
 {
 	bool permit = false, deny = false;
 
+	if (rule->redirect != SLUICE_REDIRECT_NONE)
+		return "redirect";
+	if (rule->steer.mode != SLUICE_STEER_FREE)
+		return rule->steer.mode == SLUICE_STEER_MIRROR ? "mirror" : "steer";
 	for (uint32_t i = 0; i < rule->flow_count; i++) {
 		permit = permit || rule->flows[i].action == SLUICE_PERMIT;
 		deny = deny || rule->flows[i].action == SLUICE_DENY;
@@ -128,6 +134,9 @@ static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_s
 	out->origin = origin_of(install->origin);
 	out->precedence = install->rule->precedence;
 	out->action = (char *)action_text(install->rule);
+	out->target = install->rule->redirect != SLUICE_REDIRECT_NONE
+			      ? (char *)install->rule->redirect_address
+			      : (char *)install->rule->steer.interface;
 	out->mbr_uplink = install->rule->mbr[SLUICE_UPLINK];
 	out->mbr_downlink = install->rule->mbr[SLUICE_DOWNLINK];
 	out->uplink_class = install->binding.uplink_class;
@@ -142,6 +151,12 @@ static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_s
 Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *service,
 				     const struct sl_session_view *view, bool with_rules)
 {
+	static const Sluice__V1__Session__State states[] = {
+		[SL_SESSION_ACTIVE] = SLUICE__V1__SESSION__STATE__ACTIVE,
+		[SL_SESSION_RESTRICTED] = SLUICE__V1__SESSION__STATE__RESTRICTED,
+		[SL_SESSION_REDIRECTED] = SLUICE__V1__SESSION__STATE__REDIRECTED,
+		[SL_SESSION_ENDED] = SLUICE__V1__SESSION__STATE__ENDED,
+	};
 	Sluice__V1__Session *out = arena_get(arena, sizeof(*out));
 
 	if (!out)
@@ -150,7 +165,7 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 	out->imsi = (char *)view->imsi;
 	out->address = address_text(arena, &view->address);
 	out->apn = (char *)view->record->apn;
-	out->state = view->active ? SLUICE__V1__SESSION__STATE__ACTIVE : SLUICE__V1__SESSION__STATE__ENDED;
+	out->state = states[view->state];
 	out->since_ms = wall_ms(view->record->since_ns);
 	out->rule_count = view->install_count;
 	out->ambr_uplink = view->record->ambr_uplink;
@@ -174,32 +189,57 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 	return out;
 }
 
+/* The text, copied; what is not asked for stays the wire's empty text. */
+static bool view_text(struct sl_arena *arena, const char *text, char **out)
+{
+	if (text[0])
+		*out = arena_text(arena, text);
+	return *out != NULL;
+}
+
 static Sluice__V1__Flow *view_flow(struct sl_arena *arena, const struct sluice_flow *flow)
 {
 	Sluice__V1__Flow *out = arena_get(arena, sizeof(*out));
-	char text[SL_ADDRESS_TEXT], prefix[SL_ADDRESS_TEXT + 8];
-	struct sl_address remote = {.family = flow->family};
+	struct sl_flow_shown shown;
 
 	if (!out)
 		return NULL;
 	sluice__v1__flow__init(out);
-	out->direction = flow->direction == SLUICE_UPLINK ? "uplink" : "downlink";
-	out->action = flow->action == SLUICE_PERMIT ? "permit" : "deny";
-	out->protocol = flow->protocol;
-	out->family = flow->family;
-	out->remote_port_low = flow->remote_port_low;
-	out->remote_port_high = flow->remote_port_high;
-	out->local_port_low = flow->local_port_low;
-	out->local_port_high = flow->local_port_high;
-	if (flow->has_remote) {
-		memcpy(remote.bytes, flow->remote, sizeof(remote.bytes));
-		sl_address_format(&remote, text);
-		snprintf(prefix, sizeof(prefix), "%s/%u", text, flow->prefix_length);
-		out->remote = arena_text(arena, prefix);
-		if (!out->remote)
-			return NULL;
-	}
+	sl_flow_show(flow, &shown);
+	out->direction = (char *)shown.direction;
+	out->action = (char *)shown.action;
+	out->fragment = (char *)shown.fragment;
+	out->family = shown.family;
+	out->this_host = shown.this_host;
+	if (!view_text(arena, shown.protocol, &out->protocol) ||
+	    !view_text(arena, shown.remote, &out->remote) ||
+	    !view_text(arena, shown.remote_port, &out->remote_port) ||
+	    !view_text(arena, shown.local, &out->local) ||
+	    !view_text(arena, shown.local_port, &out->local_port) ||
+	    !view_text(arena, shown.dscp, &out->dscp) ||
+	    !view_text(arena, shown.tcp_flags, &out->tcp_flags) ||
+	    !view_text(arena, shown.tcp_options, &out->tcp_options) ||
+	    !view_text(arena, shown.icmp_type, &out->icmp_type) ||
+	    !view_text(arena, shown.ip_options, &out->ip_options))
+		return NULL;
 	return out;
+}
+
+static Sluice__V1__Steer *view_steer(struct sl_arena *arena, const struct sl_rule_steer *steer)
+{
+	Sluice__V1__Steer *out = arena_get(arena, sizeof(*out));
+	struct sl_address next_hop = {.family = steer->next_hop_family};
+
+	if (!out)
+		return NULL;
+	sluice__v1__steer__init(out);
+	out->mode = steer->mode == SLUICE_STEER_MIRROR ? "mirror" : "redirect";
+	out->interface = (char *)steer->interface;
+	if (next_hop.family == 0)
+		return out;
+	memcpy(next_hop.bytes, steer->next_hop, sizeof(next_hop.bytes));
+	out->next_hop = address_text(arena, &next_hop);
+	return out->next_hop ? out : NULL;
 }
 
 Sluice__V1__Rule *sl_view_rule(struct sl_arena *arena, const struct sl_rule *rule)
@@ -218,6 +258,13 @@ Sluice__V1__Rule *sl_view_rule(struct sl_arena *arena, const struct sl_rule *rul
 	out->gbr_uplink = rule->gbr[SLUICE_UPLINK];
 	out->gbr_downlink = rule->gbr[SLUICE_DOWNLINK];
 	out->sessions = rule->references;
+	out->redirect = (char *)rule->redirect_address;
+	out->is_static = rule->is_static;
+	if (rule->steer.mode != SLUICE_STEER_FREE) {
+		out->steer = view_steer(arena, &rule->steer);
+		if (!out->steer)
+			return NULL;
+	}
 	out->flows = arena_get(arena, (rule->flow_count + 1) * sizeof(*out->flows));
 	if (!out->flows)
 		return NULL;

@@ -114,6 +114,7 @@ static void read_rules(const Magma__Lte__ActivateFlowsRequest *wire, enum sluice
 		request->id = policy->rule && policy->rule->id ? policy->rule->id : "";
 		request->version = policy->version;
 		request->origin = origin;
+		request->note = policy->rule ? sl_rule_note(policy->rule) : NULL;
 		if (!policy->rule)
 			sl_error(&request->error, EINVAL, "policies[%zu].rule: missing", i);
 		else if (sl_rule_read(policy->rule, &activation->storage[i], &request->error) == 0)
@@ -166,6 +167,8 @@ int sl_activation_read(const Magma__Lte__ActivateFlowsRequest *wire, struct sl_a
 		activation.session[i] = session;
 		activation.session[i].address = addresses[i];
 		activation.session[i].rules = activation.rules[i];
+		if (activation.session_count == 2)
+			activation.session[i].twin = addresses[1 - i];
 	}
 	*out = activation;
 	return 0;
@@ -261,6 +264,39 @@ static void fill_record(Magma__Lte__RuleRecord *record, char *text, const struct
 	record->bytes_rx = from->usage.downlink.bytes;
 	record->dropped_tx = from->usage.uplink_dropped.bytes;
 	record->dropped_rx = from->usage.downlink_dropped.bytes;
+}
+
+static size_t varint_size(uint64_t value)
+{
+	size_t size = 1;
+
+	for (; value >= 128; value >>= 7)
+		size++;
+	return size;
+}
+
+/* A field is left out when it is 0; its number takes a byte, a text's length one more (two from 128 on). */
+static size_t number_size(uint64_t value)
+{
+	return value ? 1 + varint_size(value) : 0;
+}
+
+static size_t text_size(size_t length)
+{
+	return 1 + varint_size(length) + length;
+}
+
+size_t sl_record_size(const struct sl_usage_record *record)
+{
+	size_t address = record->address.family == 4 ? sizeof("255.255.255.255") - 1
+						     : sizeof("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") - 1;
+	size_t size = text_size(4 + strlen(record->imsi)) + text_size(strlen(record->rule_id)) +
+		      text_size(address) + number_size(record->version) +
+		      number_size(record->usage.uplink.bytes) + number_size(record->usage.downlink.bytes) +
+		      number_size(record->usage.uplink_dropped.bytes) +
+		      number_size(record->usage.downlink_dropped.bytes);
+
+	return text_size(size);
 }
 
 int sl_record_table_fill(struct sl_record_table *out, const struct sl_usage_record *records, size_t count,

@@ -18,6 +18,7 @@ struct sl_activation {
 	struct sl_rule_request *rules[2]; /* of the sessions */
 	struct sl_rule *storage;	  /* what they point to */
 	size_t storage_count;
+	size_t named_count; /* the last ones: of rule_ids, whose results are apart */
 };
 
 /* -EINVAL when subscriber, address, origin or AMBR are wrong: nothing of the request can be done. */
@@ -42,6 +43,8 @@ struct sl_record_table {
 	Magma__Lte__RuleRecord **pointers;
 	char (*texts)[SLUICE_IMSI_SIZE + 4 + SL_ADDRESS_TEXT]; /* "IMSI...", address */
 };
+/* Bytes that the record takes in a RuleRecordTable, at most. */
+size_t sl_record_size(const struct sl_usage_record *record);
 int sl_record_table_fill(struct sl_record_table *out, const struct sl_usage_record *records, size_t count,
 			 uint64_t epoch);
 void sl_record_table_clear(struct sl_record_table *table);

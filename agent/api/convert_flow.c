@@ -8,11 +8,18 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
+#include "policy/filter.h"
 #include "policy/flow.h"
+#include "policy/flow_list.h"
+#include "policy/flow_text.h"
+#include "policy/hash.h"
+#include "policy/redirect.h"
 #include "usage/record.h"
 
-#define ADDRESS_TEXT 64
-#define FIELD_TEXT   48
+#define ADDRESS_TEXT	64
+#define FIELD_TEXT	48
+#define ENRICHMENT_TOLD 256
 
 /* The wire's bytes as text with a NUL; empty: not given. */
 static int read_address(const char *field, const char *name, const Magma__Lte__IPAddress *wire,
@@ -77,10 +84,184 @@ static int read_flow(const char *field, const Magma__Lte__FlowDescription *wire,
 	return sl_flow_from_match(field, &match, flow, err);
 }
 
-int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct sl_error *err)
+/* sluice's own form. */
+static int read_own_flows(const Magma__Lte__PolicyRule *wire, struct sl_rule *rule, struct sl_error *err)
+{
+	_cleanup_(sl_flow_list_clear) struct sl_flow_list list = {.flows = NULL};
+	int rc = sl_flow_list_init(&list, err);
+
+	for (size_t i = 0; rc == 0 && i < wire->n_flows; i++) {
+		const Sluice__V1__Flow *flow = wire->flows[i];
+		const struct sl_flow_text text = {
+			.direction = flow->direction,
+			.action = flow->action,
+			.protocol = flow->protocol,
+			.remote = flow->remote,
+			.remote_port = flow->remote_port,
+			.local = flow->local,
+			.local_port = flow->local_port,
+			.dscp = flow->dscp,
+			.tcp_flags = flow->tcp_flags,
+			.tcp_options = flow->tcp_options,
+			.icmp_type = flow->icmp_type,
+			.fragment = flow->fragment,
+			.ip_options = flow->ip_options,
+			.family = flow->family,
+		};
+		const char *part = "";
+
+		if (flow->this_host)
+			return sl_error(err, EINVAL, "rule.flows[%zu].this_host: cannot be asked for", i);
+		rc = sl_flow_text_read(&text, &list, &part, err);
+		if (rc < 0)
+			return sl_error_prefix(err, rc, "rule.flows[%zu]%s%s", i, part[0] ? "." : "", part);
+	}
+	if (rc < 0)
+		return rc;
+	return sl_flow_list_take(&list, "rule.flows", &rule->flows, &rule->flow_count, err);
+}
+
+static int read_flow_list(const Magma__Lte__PolicyRule *wire, struct sl_rule *rule, struct sl_error *err)
 {
 	_cleanup_free_ struct sluice_flow *flows = NULL;
-	struct sl_rule rule = {.record = SLUICE_NONE};
+
+	if (wire->n_flow_list > SLUICE_FLOWS_PER_RULE)
+		return sl_error(err, E2BIG, "rule.flow_list: %zu flows, at most %d are allowed",
+				wire->n_flow_list, SLUICE_FLOWS_PER_RULE);
+	flows = calloc(wire->n_flow_list + 1, sizeof(*flows));
+	if (!flows)
+		return sl_error(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < wire->n_flow_list; i++) {
+		const Magma__Lte__FlowDescription *flow = wire->flow_list[i];
+		char field[FIELD_TEXT];
+		int rc;
+
+		if (!protobuf_c_enum_descriptor_get_value(&magma__lte__flow_description__action__descriptor,
+							  (int)flow->action))
+			return sl_error(err, EINVAL, "rule.flow_list[%zu].action: unknown value %d", i,
+					(int)flow->action);
+		snprintf(field, sizeof(field), "rule.flow_list[%zu].match", i);
+		rc = read_flow(field, flow, &flows[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	rule->flow_count = (uint32_t)wire->n_flow_list;
+	rule->flows = SL_TAKE(flows);
+	return 0;
+}
+
+static int read_redirect(const Magma__Lte__RedirectInformation *wire, struct sl_rule *rule,
+			 struct sl_error *err)
+{
+	static const char field[] = "rule.redirect.server_address";
+	const char *address = wire->server_address ? wire->server_address : "";
+
+	switch (wire->address_type) {
+	case MAGMA__LTE__REDIRECT_INFORMATION__ADDRESS_TYPE__IPv4:
+		return sl_redirect_set(rule, field, SLUICE_REDIRECT_IPV4, address, err);
+	case MAGMA__LTE__REDIRECT_INFORMATION__ADDRESS_TYPE__IPv6:
+		return sl_redirect_set(rule, field, SLUICE_REDIRECT_IPV6, address, err);
+	case MAGMA__LTE__REDIRECT_INFORMATION__ADDRESS_TYPE__URL:
+		return sl_redirect_set(rule, field, SLUICE_REDIRECT_URL, address, err);
+	case MAGMA__LTE__REDIRECT_INFORMATION__ADDRESS_TYPE__SIP_URI:
+		return sl_error(
+			err, EOPNOTSUPP,
+			"rule.redirect.address_type: SIP_URI '%.64s' is for telephony, which cannot be "
+			"redirected here",
+			address);
+	default:
+		return sl_error(err, EINVAL, "rule.redirect.address_type: unknown value %d",
+				(int)wire->address_type);
+	}
+}
+
+static int read_steer(const Sluice__V1__Steer *wire, struct sl_rule_steer *steer, struct sl_error *err)
+{
+	struct sl_address address = {.family = 0};
+
+	if (!wire)
+		return 0;
+	if (strcmp(wire->mode, "redirect") == 0)
+		steer->mode = SLUICE_STEER_REDIRECT;
+	else if (strcmp(wire->mode, "mirror") == 0)
+		steer->mode = SLUICE_STEER_MIRROR;
+	else
+		return sl_error(err, EINVAL,
+				"rule.steer.mode: bad value \"%.64s\"; allowed: redirect, mirror",
+				wire->mode);
+	if (strlen(wire->interface) >= sizeof(steer->interface))
+		return sl_error(err, EINVAL, "rule.steer.interface: '%.64s' is longer than %zu bytes",
+				wire->interface, sizeof(steer->interface) - 1);
+	strcpy(steer->interface, wire->interface);
+	if (!wire->next_hop[0])
+		return 0;
+	if (sl_address_parse("rule.steer.next_hop", wire->next_hop, &address, err) < 0)
+		return -EINVAL;
+	steer->next_hop_family = address.family;
+	memcpy(steer->next_hop, address.bytes, sizeof(steer->next_hop));
+	return 0;
+}
+
+/* Which traffic: by one of four ways. */
+static int read_matter(const Magma__Lte__PolicyRule *wire, struct sl_rule *rule, struct sl_error *err)
+{
+	const bool redirects = wire->redirect &&
+			       wire->redirect->support == MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__ENABLED;
+	const bool has_flow_list = wire->n_flow_list && !redirects;
+
+	if (wire->redirect && !redirects &&
+	    wire->redirect->support != MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__DISABLED)
+		return sl_error(err, EINVAL, "rule.redirect.support: unknown value %d",
+				(int)wire->redirect->support);
+	if (has_flow_list + (wire->n_filter_rules > 0) + (wire->n_flows > 0) + redirects > 1)
+		return sl_error(err, EINVAL,
+				"rule: more than one of flow_list (%zu), filter_rules (%zu), flows (%zu) and "
+				"redirect",
+				wire->n_flow_list, wire->n_filter_rules, wire->n_flows);
+	if (wire->restrict_to_filters && !wire->n_filter_rules)
+		return sl_error(err, EINVAL, "rule.restrict_to_filters: without filter_rules");
+	if (redirects)
+		return read_redirect(wire->redirect, rule, err);
+	if (wire->n_filter_rules)
+		return sl_filter_flows("rule.filter_rules", (const char *const *)wire->filter_rules,
+				       wire->n_filter_rules, wire->restrict_to_filters, &rule->flows,
+				       &rule->flow_count, err);
+	if (wire->n_flows)
+		return read_own_flows(wire, rule, err);
+	return read_flow_list(wire, rule, err);
+}
+
+static bool asks_enrichment(const Magma__Lte__PolicyRule *wire)
+{
+	return wire->he && wire->he->n_urls > 0;
+}
+
+/* Said once for an id; again only after another id has taken its place among those remembered. */
+static void tell_enrichment(const char *id)
+{
+	static uint64_t told[ENRICHMENT_TOLD];
+	const uint64_t hash = sl_hash(1, id, strlen(id));
+
+	if (told[hash % ENRICHMENT_TOLD] == hash)
+		return;
+	told[hash % ENRICHMENT_TOLD] = hash;
+	sl_log(SL_LOG_WARNING, "header-enrichment-not-done", "rule", "%s", id, NULL);
+}
+
+const char *sl_rule_note(const Magma__Lte__PolicyRule *wire)
+{
+	return asks_enrichment(wire) ? "rule.he: header enrichment is not done; the rule works without"
+				     : NULL;
+}
+
+static void free_flows(struct sl_rule *rule)
+{
+	free(rule->flows);
+}
+
+int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct sl_error *err)
+{
+	_cleanup_(free_flows) struct sl_rule rule = {.record = SLUICE_NONE};
 	size_t length = wire->id ? strlen(wire->id) : 0;
 	int rc;
 
@@ -92,34 +273,15 @@ int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct
 	if (strcmp(wire->id, SL_DEFAULT_DROP_RULE) == 0)
 		return sl_error(err, EINVAL, "rule.id: '%s' is the name of what matches no rule", wire->id);
 	memcpy(rule.id, wire->id, length);
-	if (wire->redirect && wire->redirect->support == MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__ENABLED)
-		return sl_error(err, EOPNOTSUPP, "rule.redirect: not supported yet");
-	if (wire->redirect && wire->redirect->support != MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__DISABLED)
-		return sl_error(err, EINVAL, "rule.redirect.support: unknown value %d",
-				(int)wire->redirect->support);
 	if (wire->app_name != 0)
 		return sl_error(err, EOPNOTSUPP,
 				"rule.app_name: %d needs packet inspection, which is not there",
 				(int)wire->app_name);
-	if (wire->n_flow_list > SLUICE_FLOWS_PER_RULE)
-		return sl_error(err, E2BIG, "rule.flow_list: %zu flows, at most %d are allowed",
-				wire->n_flow_list, SLUICE_FLOWS_PER_RULE);
-	flows = calloc(wire->n_flow_list + 1, sizeof(*flows));
-	if (!flows)
-		return sl_error(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < wire->n_flow_list; i++) {
-		const Magma__Lte__FlowDescription *flow = wire->flow_list[i];
-		char field[FIELD_TEXT];
-
-		if (!protobuf_c_enum_descriptor_get_value(&magma__lte__flow_description__action__descriptor,
-							  (int)flow->action))
-			return sl_error(err, EINVAL, "rule.flow_list[%zu].action: unknown value %d", i,
-					(int)flow->action);
-		snprintf(field, sizeof(field), "rule.flow_list[%zu].match", i);
-		rc = read_flow(field, flow, &flows[i], err);
-		if (rc < 0)
-			return rc;
-	}
+	rc = read_matter(wire, &rule, err);
+	if (rc == 0)
+		rc = read_steer(wire->steer, &rule.steer, err);
+	if (rc < 0)
+		return rc;
 	rule.precedence = wire->priority;
 	rule.rating_group = wire->rating_group;
 	rule.hard_timeout_s = wire->hard_timeout;
@@ -129,8 +291,9 @@ int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct
 		rule.gbr[SLUICE_UPLINK] = wire->qos->gbr_ul;
 		rule.gbr[SLUICE_DOWNLINK] = wire->qos->gbr_dl;
 	}
-	rule.flow_count = (uint32_t)wire->n_flow_list;
-	rule.flows = SL_TAKE(flows);
+	if (asks_enrichment(wire))
+		tell_enrichment(rule.id);
 	*out = rule;
+	rule.flows = NULL;
 	return 0;
 }

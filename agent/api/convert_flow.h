@@ -9,9 +9,14 @@
 
 /*
  * Reads what the wire alone decides (texts, enums, ports); sl_rule_validate
- * judges the rest. out->flows is the caller's to free. -EINVAL, -E2BIG,
- * -EOPNOTSUPP (redirect, application detection) or -ENOMEM.
+ * judges the rest. A rule is about traffic in exactly one of four ways:
+ * flow_list, filter_rules, flows or redirect; only beside a redirect the
+ * flow_list does not count. out->flows is the caller's to free. -EINVAL, -E2BIG,
+ * -EOPNOTSUPP (redirect to a SIP URI, application detection) or -ENOMEM.
  */
 int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct sl_error *err);
+
+/* What of a rule that works is not done all the same, for people; static. NULL: nothing. */
+const char *sl_rule_note(const Magma__Lte__PolicyRule *wire);
 
 #endif

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/convert.h"
+#include "api/convert_old.h"
 #include "api/message.h"
 #include "api/reports.h"
 #include "api/service.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "catalog/directory.h"
+#include "desired/desired.h"
 
 /* Room for records in one pulled answer; more: RESOURCE_EXHAUSTED, use sluice.v1.Admin/ListUsage. */
 #define PULL_RECORDS (1u << 20)
@@ -112,7 +114,8 @@ static void setup_clear(struct setup *setup)
  * An entry that cannot be read is left out, aloud: one subscriber's nonsense
  * must not keep the gateway from serving all others.
  */
-static int setup_read(const Magma__Lte__SetupPolicyRequest *wire, struct setup *setup, struct sl_error *err)
+static int setup_read(const Magma__Lte__SetupPolicyRequest *wire, const struct sl_catalog *catalog,
+		      struct setup *setup, struct sl_error *err)
 {
 	setup->activations = calloc(wire->n_requests + 1, sizeof(*setup->activations));
 	setup->sessions = calloc(2 * wire->n_requests + 1, sizeof(*setup->sessions));
@@ -122,6 +125,11 @@ static int setup_read(const Magma__Lte__SetupPolicyRequest *wire, struct setup *
 		struct sl_activation *activation = &setup->activations[setup->activation_count];
 		int rc = sl_activation_read(wire->requests[i], activation, err);
 
+		if (rc == 0) {
+			rc = sl_activation_complete(wire->requests[i], catalog, activation, err);
+			if (rc < 0)
+				sl_activation_clear(activation);
+		}
 		if (rc == -ENOMEM)
 			return rc;
 		if (rc < 0) {
@@ -144,7 +152,7 @@ static void setup_apply(struct sl_service *service, struct sl_call *call,
 	struct sl_error err;
 	int rc;
 
-	rc = setup_read(wire, &setup, &err);
+	rc = setup_read(wire, sl_policy_directory_catalog(service->policy), &setup, &err);
 	if (rc < 0) {
 		refuse(call, "SetupPolicyFlows", rc, &err);
 		setup_clear(&setup);
@@ -157,6 +165,7 @@ static void setup_apply(struct sl_service *service, struct sl_call *call,
 	} else {
 		service->setup_done = true;
 		service->setup_applied = true;
+		sl_desired_setup_done(service->desired, setup.sessions, setup.session_count);
 		if (service->reports)
 			sl_reports_now(service->reports);
 		sl_log(SL_LOG_INFO, "setup-done", "requests", "%zu", wire->n_requests, "unreadable", "%zu",
@@ -198,18 +207,35 @@ static void fill_result(Magma__Lte__RuleModResult *result, const struct sl_rule_
 	magma__lte__rule_mod_result__init(result);
 	result->rule_id = (char *)rule->id;
 	result->version = rule->version;
-	if (has_session && rule->result == 0)
+	if (has_session && rule->result == 0) {
+		result->reason = rule->note ? (char *)rule->note : result->reason;
 		return;
+	}
 	result->result = MAGMA__LTE__RULE_MOD_RESULT__RESULT__FAILURE;
 	result->reason = has_session ? (char *)rule->error.text : "ip_addr, ipv6_addr: both empty";
 }
 
-/* One result for each rule and family, in the order of the request, IPv4 first. */
+/* Results of a part of the rules: one for each rule and family, in the order of the request, IPv4 first. */
+static size_t fill_results(const struct sl_activation *activation, size_t first, size_t end,
+			   Magma__Lte__RuleModResult *results, Magma__Lte__RuleModResult **pointers)
+{
+	size_t families = activation->session_count ? activation->session_count : 1, n = 0;
+
+	for (size_t family = 0; family < families; family++) {
+		for (size_t i = first; i < end; i++, n++) {
+			fill_result(&results[n], &activation->rules[family][i],
+				    activation->session_count > 0);
+			pointers[n] = &results[n];
+		}
+	}
+	return n;
+}
+
 static void reply_activation(struct sl_call *call, const struct sl_activation *activation)
 {
 	Magma__Lte__ActivateFlowsResult answer = MAGMA__LTE__ACTIVATE_FLOWS_RESULT__INIT;
 	size_t families = activation->session_count ? activation->session_count : 1;
-	size_t rules = activation->storage_count, n = 0;
+	size_t rules = activation->storage_count, whole = rules - activation->named_count, n;
 	_cleanup_free_ Magma__Lte__RuleModResult *results = calloc(families * rules + 1, sizeof(*results));
 	_cleanup_free_ Magma__Lte__RuleModResult **pointers = calloc(families * rules + 1, sizeof(*pointers));
 
@@ -217,16 +243,11 @@ static void reply_activation(struct sl_call *call, const struct sl_activation *a
 		sl_call_finish(call, SL_GRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
-	for (size_t family = 0; family < families; family++) {
-		for (size_t i = 0; i < rules; i++, n++) {
-			const struct sl_rule_request *rule = &activation->rules[family][i];
-
-			fill_result(&results[n], rule, activation->session_count > 0);
-			pointers[n] = &results[n];
-		}
-	}
+	n = fill_results(activation, 0, whole, results, pointers);
 	answer.policy_results = pointers;
 	answer.n_policy_results = n;
+	answer.static_rule_results = pointers + n;
+	answer.n_static_rule_results = fill_results(activation, whole, rules, results + n, pointers + n);
 	sl_message_reply(call, &answer.base);
 }
 
@@ -254,6 +275,12 @@ static void activate(struct sl_service *service, struct sl_call *call,
 		refuse(call, "ActivateFlows", rc, &err);
 		return;
 	}
+	rc = sl_activation_complete(wire, sl_policy_directory_catalog(service->policy), &activation, &err);
+	if (rc < 0) {
+		sl_activation_clear(&activation);
+		refuse(call, "ActivateFlows", rc, &err);
+		return;
+	}
 	if (activation.session_count == 0)
 		sl_log(SL_LOG_WARNING, "activation-without-address", "peer", "%s", sl_call_peer(call),
 		       "rules", "%zu", wire->n_policies, NULL);
@@ -265,6 +292,7 @@ static void activate(struct sl_service *service, struct sl_call *call,
 			rc = one;
 		} else {
 			in_force++;
+			sl_desired_activated(service->desired, &activation.session[i]);
 		}
 	}
 	if (rc < 0 && in_force == 0)
@@ -313,6 +341,13 @@ static void deactivate_flows(struct sl_call *call, const uint8_t *bytes, size_t 
 		return;
 	}
 	rc = sl_deactivation_read((Magma__Lte__DeactivateFlowsRequest *)message, &deactivations, &err);
+	if (rc == 0) {
+		rc = sl_deactivation_complete((Magma__Lte__DeactivateFlowsRequest *)message,
+					      sl_policy_directory_catalog(service->policy), &deactivations,
+					      &err);
+		if (rc < 0)
+			sl_deactivation_clear(&deactivations);
+	}
 	if (rc < 0) {
 		refuse(call, "DeactivateFlows", rc, &err);
 		sl_message_free(message);
@@ -333,23 +368,37 @@ static void deactivate_flows(struct sl_call *call, const uint8_t *bytes, size_t 
 
 /* --- usage --------------------------------------------------------------------- */
 
+/* false: they do not fit. */
+static bool collect_sessions(struct sl_service *service, bool ended, struct sl_usage_record *records,
+			     size_t capacity, size_t *n)
+{
+	uint32_t slot = 0;
+
+	while (slot != SLUICE_NONE) {
+		size_t more =
+			sl_control_session_usage(service->control, ended, records + *n, capacity - *n, &slot);
+
+		if (more > capacity - *n)
+			return false;
+		*n += more;
+	}
+	return true;
+}
+
 /* What would be reported now. -E2BIG over PULL_RECORDS. */
 static int collect(struct sl_service *service, struct sl_usage_record **out, size_t *count)
 {
 	_cleanup_free_ struct sl_usage_record *records = NULL;
 	size_t capacity = 1024, n;
-	uint64_t cursor = 0;
 
 	for (;;) {
 		free(records);
 		records = calloc(capacity, sizeof(*records));
 		if (!records)
 			return -ENOMEM;
-		n = sl_control_retired(service->control, records, capacity);
-		cursor = 0;
-		if (n < capacity)
-			n += sl_control_usage(service->control, records + n, capacity - n, &cursor);
-		if (n < capacity && cursor == 0)
+		n = 0;
+		if (collect_sessions(service, true, records, capacity, &n) &&
+		    collect_sessions(service, false, records, capacity, &n))
 			break;
 		if (capacity >= PULL_RECORDS)
 			return -E2BIG;
@@ -405,6 +454,50 @@ static void get_stats(struct sl_call *call, const uint8_t *bytes, size_t length,
 	sl_message_free(message);
 }
 
+/* --- what there is no use for here ---------------------------------------------------- */
+
+static void not_served(struct sl_call *call, const uint8_t *bytes, size_t length, void *user)
+{
+	(void)bytes;
+	(void)length;
+	sl_call_finish(call, SL_GRPC_UNIMPLEMENTED, user);
+}
+
+static int register_not_served(struct sl_grpc_server *server)
+{
+	static char quota[] = "quota pages and MAC addresses are Wi-Fi's: sluice enforces by IP address";
+	static char flows[] = "applications are not recognised: there is nothing to tell the agent of a flow";
+	static char tables[] = "there are no OpenFlow tables: see sluice.v1.Admin and the pinned maps";
+	static char tunnels[] =
+		"sluice makes no tunnels: it enforces where subscribers' packets are plain IP";
+	static char fiveg[] = "5G sessions (PFCP) are not served: rules come by ActivateFlows";
+	static const struct {
+		const char *path;
+		char *reason;
+	} methods[] = {
+		{"/magma.lte.Pipelined/SetupQuotaFlows", quota},
+		{"/magma.lte.Pipelined/UpdateSubscriberQuotaState", quota},
+		{"/magma.lte.Pipelined/SetupUEMacFlows", quota},
+		{"/magma.lte.Pipelined/AddUEMacFlow", quota},
+		{"/magma.lte.Pipelined/DeleteUEMacFlow", quota},
+		{"/magma.lte.Pipelined/UpdateIPFIXFlow", quota},
+		{"/magma.lte.Pipelined/CreateFlow", flows},
+		{"/magma.lte.Pipelined/RemoveFlow", flows},
+		{"/magma.lte.Pipelined/UpdateFlowStats", flows},
+		{"/magma.lte.Pipelined/GetAllTableAssignments", tables},
+		{"/magma.lte.Pipelined/UpdateUEState", tunnels},
+		{"/magma.lte.Pipelined/SetSMFSessions", fiveg},
+	};
+
+	for (size_t i = 0; i < SL_ARRAY_SIZE(methods); i++) {
+		int rc = sl_grpc_register(server, methods[i].path, not_served, methods[i].reason);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 int sl_pipelined_register(struct sl_service *service)
 {
 	static const struct {
@@ -425,5 +518,5 @@ int sl_pipelined_register(struct sl_service *service)
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return register_not_served(service->server);
 }

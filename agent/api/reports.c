@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "api/convert.h"
 #include "api/session_manager.h"
 #include "api/watch.h"
 #include "base/log.h"
@@ -20,14 +21,9 @@ struct sl_reports {
 	struct sl_reporter *reporter;
 };
 
-static size_t active(struct sl_usage_record *out, size_t max, uint64_t *cursor, void *user)
+static size_t session(bool ended, struct sl_usage_record *out, size_t max, uint32_t *slot, void *user)
 {
-	return sl_control_usage(((struct sl_reports *)user)->service->control, out, max, cursor);
-}
-
-static size_t retired(struct sl_usage_record *out, size_t max, void *user)
-{
-	return sl_control_retired(((struct sl_reports *)user)->service->control, out, max);
+	return sl_control_session_usage(((struct sl_reports *)user)->service->control, ended, out, max, slot);
 }
 
 static void acknowledge(const struct sl_usage_receipt *receipts, size_t count, void *user)
@@ -78,11 +74,11 @@ static void on_timer(evutil_socket_t fd, short what, void *user)
 }
 
 int sl_reports_new(struct event_base *base, struct sl_service *service, const char *address,
-		   uint32_t interval_ms, struct sl_reports **out, struct sl_error *err)
+		   uint32_t interval_ms, size_t max_bytes, struct sl_reports **out, struct sl_error *err)
 {
 	static const struct sl_reporter_ops ops = {
-		.active = active,
-		.retired = retired,
+		.session = session,
+		.size = sl_record_size,
 		.acknowledge = acknowledge,
 		.send = send_report,
 		.ready = ready,
@@ -103,7 +99,7 @@ int sl_reports_new(struct event_base *base, struct sl_service *service, const ch
 		sl_error_prefix(err, rc, "session_manager.address");
 		goto fail;
 	}
-	rc = sl_reporter_new(&ops, reports, &reports->reporter);
+	rc = sl_reporter_new(&ops, max_bytes, reports, &reports->reporter);
 	if (rc == 0) {
 		reports->timer = event_new(base, -1, 0, on_timer, reports);
 		rc = reports->timer && event_add(reports->timer, &now) == 0 ? 0 : -ENOMEM;

@@ -15,12 +15,12 @@ struct event_base;
 struct sl_reports;
 
 /*
- * Reports every interval, the first at once; before Setup an empty report every
- * three seconds, which shows the epoch. Sets service->reporter,
+ * Reports every interval, the first at once, in messages of at most max_bytes;
+ * before Setup an empty report every three seconds, which shows the epoch. Sets service->reporter,
  * service->reports and service->session_manager; the service and the address outlive the reports.
  */
 int sl_reports_new(struct event_base *base, struct sl_service *service, const char *address,
-		   uint32_t interval_ms, struct sl_reports **out, struct sl_error *err);
+		   uint32_t interval_ms, size_t max_bytes, struct sl_reports **out, struct sl_error *err);
 /* The next report now, not when the interval has passed: what there is to report has changed as a whole. */
 void sl_reports_now(struct sl_reports *reports);
 void sl_reports_free(struct sl_reports *reports);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "api/admin_policy.h"
 #include "api/message.h"
 
 struct watcher {
@@ -72,6 +73,18 @@ void sl_watchers_add(struct sl_watchers *watchers, struct sl_call *call, bool dr
 	sl_call_finish(call, SL_GRPC_RESOURCE_EXHAUSTED, "too many watchers");
 }
 
+void sl_watchers_end(struct sl_watchers *watchers)
+{
+	for (size_t i = 0; i < SL_WATCHERS; i++) {
+		struct sl_call *call = watchers->watcher[i].call;
+
+		watchers->watcher[i] = (struct watcher){0};
+		if (call)
+			sl_call_finish(call, SL_GRPC_UNAVAILABLE, "the agent ends");
+	}
+	update_drops(watchers);
+}
+
 static void tell(struct sl_watchers *watchers, Sluice__V1__Event *event)
 {
 	struct timespec now;
@@ -99,9 +112,11 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 	Sluice__V1__SessionEvent session = SLUICE__V1__SESSION_EVENT__INIT;
 	Sluice__V1__RuleFailed failed = SLUICE__V1__RULE_FAILED__INIT;
 	Sluice__V1__RuleExpired expired = SLUICE__V1__RULE_EXPIRED__INIT;
-	char address[SL_ADDRESS_TEXT];
+	Sluice__V1__Repaired repaired = SLUICE__V1__REPAIRED__INIT;
+	char address[SL_ADDRESS_TEXT] = "";
 
-	sl_address_format(from->address, address);
+	if (from->address)
+		sl_address_format(from->address, address);
 	session.imsi = (char *)from->imsi;
 	session.address = address;
 	session.rules = from->rules;
@@ -117,6 +132,25 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 	case SL_EVENT_SESSION_ENDED:
 		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_ENDED;
 		event.session_ended = &session;
+		break;
+	case SL_EVENT_SESSION_RESTRICTED:
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_RESTRICTED;
+		event.session_restricted = &session;
+		break;
+	case SL_EVENT_SESSION_REDIRECTED:
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_REDIRECTED;
+		event.session_redirected = &session;
+		break;
+	case SL_EVENT_SESSION_RELEASED:
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_RELEASED;
+		event.session_released = &session;
+		break;
+	case SL_EVENT_REPAIRED:
+		repaired.imsi = (char *)(from->imsi ? from->imsi : "");
+		repaired.address = address;
+		repaired.what = (char *)from->reason;
+		event.event_case = SLUICE__V1__EVENT__EVENT_REPAIRED;
+		event.repaired = &repaired;
 		break;
 	case SL_EVENT_RULE_EXPIRED:
 		expired.imsi = (char *)from->imsi;
@@ -242,5 +276,33 @@ void sl_watch_pool(struct sl_watchers *watchers, const char *pool, const char *s
 	change.size = size;
 	event.event_case = SLUICE__V1__EVENT__EVENT_POOL;
 	event.pool = &change;
+	tell(watchers, &event);
+}
+
+void sl_watch_policy(struct sl_watchers *watchers)
+{
+	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
+	Sluice__V1__PolicyDirectory directory;
+
+	sl_view_policy_directory(watchers->service->policy, &directory);
+	event.event_case = SLUICE__V1__EVENT__EVENT_POLICY_READ;
+	event.policy_read = &directory;
+	tell(watchers, &event);
+}
+
+void sl_watch_repair(struct sl_watchers *watchers, const struct sl_desired_repair *from)
+{
+	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
+	Sluice__V1__DesiredRepaired repaired = SLUICE__V1__DESIRED_REPAIRED__INIT;
+	char address[SL_ADDRESS_TEXT];
+
+	sl_address_format(from->address, address);
+	repaired.imsi = (char *)from->imsi;
+	repaired.address = address;
+	repaired.rule_id = (char *)from->rule_id;
+	repaired.version = from->version;
+	repaired.was = (char *)from->what;
+	event.event_case = SLUICE__V1__EVENT__EVENT_DESIRED_REPAIRED;
+	event.desired_repaired = &repaired;
 	tell(watchers, &event);
 }

@@ -7,6 +7,7 @@
 #define SL_API_WATCH_H
 
 #include "api/service.h"
+#include "desired/desired.h"
 #include "sluice/v1/admin.pb-c.h"
 
 /* Watchers at one time; one more is refused with RESOURCE_EXHAUSTED. */
@@ -14,13 +15,16 @@
 
 int sl_watchers_new(struct sl_service *service, struct sl_watchers **out);
 void sl_watchers_free(struct sl_watchers *watchers);
+void sl_watchers_end(struct sl_watchers *watchers); /* the streams; new ones may come */
 void sl_watchers_add(struct sl_watchers *watchers, struct sl_call *call, bool drops);
 
-/* What main.c wires to the parts that have something to tell. */
+/* What run/ wires to the parts that have something to tell. */
 void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_event *from);
 void sl_watch_drop(struct sl_watchers *watchers, const struct sluice_drop_event *from);
 void sl_watch_usage_reported(struct sl_watchers *watchers, size_t records);
 void sl_watch_session_manager(struct sl_watchers *watchers, bool up, const char *reason);
+void sl_watch_policy(struct sl_watchers *watchers);
+void sl_watch_repair(struct sl_watchers *watchers, const struct sl_desired_repair *from);
 void sl_watch_pool(struct sl_watchers *watchers, const char *pool, const char *state, uint64_t used,
 		   uint64_t size);
 

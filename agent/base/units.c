@@ -73,6 +73,26 @@ int sl_parse_duration(const char *text, uint64_t *ms)
 	return -EINVAL;
 }
 
+int sl_parse_size(const char *text, uint64_t *bytes)
+{
+	static const struct unit units[] = {{"KiB", 1 << 10}, {"MiB", 1 << 20}};
+	uint64_t value;
+	int ret;
+
+	ret = parse_digits(&text, &value);
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < SL_ARRAY_SIZE(units); i++) {
+		if (strcmp(text, units[i].name) != 0)
+			continue;
+		if (__builtin_mul_overflow(value, units[i].factor, &value))
+			return -ERANGE;
+		*bytes = value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 static const struct unit rate_units[] = {
 	{"Tbit", 1000000000000}, {"Gbit", 1000000000}, {"Mbit", 1000000}, {"kbit", 1000}, {"bit", 1},
 };

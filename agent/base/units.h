@@ -15,11 +15,15 @@
 /* What the parsers take, for messages. */
 #define SL_DURATION_SYNTAX "a whole number with ms, s, m or h, such as 250ms or 2s"
 #define SL_RATE_SYNTAX	   "bit/s, or a number with bit, kbit, Mbit, Gbit or Tbit, such as 1.5Gbit"
+#define SL_SIZE_SYNTAX	   "a whole number with KiB or MiB, such as 4MiB"
 
 int sl_parse_uint(const char *text, uint64_t *out);
 
 /* "250ms", "2s", "1m", "12h" in milliseconds. A unit is a must. */
 int sl_parse_duration(const char *text, uint64_t *ms);
+
+/* "512KiB", "4MiB" in bytes. A unit is a must. */
+int sl_parse_size(const char *text, uint64_t *bytes);
 
 /*
  * "64000", "64kbit", "10Mbit", "1.5Gbit" in bit/s; units count in thousands,

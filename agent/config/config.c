@@ -10,6 +10,8 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "config/policy.h"
+#include "config/redirect.h"
 #include "config/yaml.h"
 
 #define BPFFS "/sys/fs/bpf/"
@@ -21,12 +23,15 @@ static void yaml_freep(struct sl_yaml **yaml)
 
 static const struct sl_config defaults = {
 	.api = {.tcp = "127.0.0.1:50063", .socket = "/run/sluice/api.sock"},
-	.session_manager = {.report_interval_ms = 2000},
+	.session_manager = {.report_interval_ms = 2000, .max_report = 4 << 20},
+	.audit_interval_ms = 10000,
+	.desired_check_interval_ms = 10000,
 	.pin_path = BPFFS "sluice",
 	.startup = SL_STARTUP_WAIT_FOR_SETUP,
 	.unknown_subscriber = SL_UNKNOWN_DROP,
 	.mode = SL_CONFIG_MODE_AUTO,
 	.log_level = SL_LOG_INFO,
+	.redirect = {.portal_port = 8088, .reject = true, .table = 20814, .rule_priority = 814},
 	.qos = {.pool = 1024, .link_rate = 10000000000},
 	.limits = {.sessions = 32768,
 		   .usage = 262144,
@@ -187,9 +192,26 @@ static int read_api(struct sl_yaml_node node, struct sl_config *config, struct s
 	return read_socket(sl_yaml_get(node, "socket"), config->api.socket, sizeof(config->api.socket), err);
 }
 
+static int read_max_report(struct sl_yaml_node node, uint32_t *out, struct sl_error *err)
+{
+	uint64_t value;
+	char text[32];
+	int ret;
+
+	ret = sl_yaml_text(node, text, sizeof(text), err);
+	if (ret < 0 || !sl_yaml_present(node))
+		return ret;
+	if (sl_parse_size(text, &value) < 0)
+		return sl_yaml_error(node, err, "bad value \"%s\"; allowed: %s", text, SL_SIZE_SYNTAX);
+	if (value < 1 << 20 || value > 1 << 30)
+		return sl_yaml_error(node, err, "bad value \"%s\"; allowed: 1MiB to 1024MiB", text);
+	*out = (uint32_t)value;
+	return 0;
+}
+
 static int read_session_manager(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
 {
-	static const char *const keys[] = {"address", "report_interval", NULL};
+	static const char *const keys[] = {"address", "report_interval", "max_report", NULL};
 	uint64_t interval = config->session_manager.report_interval_ms;
 	int ret;
 
@@ -199,11 +221,53 @@ static int read_session_manager(struct sl_yaml_node node, struct sl_config *conf
 	    (ret = sl_yaml_require(node, "address", err)) < 0 ||
 	    (ret = read_endpoint(sl_yaml_get(node, "address"), config->session_manager.address,
 				 sizeof(config->session_manager.address), err)) < 0 ||
+	    (ret = read_max_report(sl_yaml_get(node, "max_report"), &config->session_manager.max_report,
+				   err)) < 0 ||
 	    (ret = sl_yaml_duration(sl_yaml_get(node, "report_interval"), 100, 3600 * 1000, &interval, err)) <
 		    0)
 		return ret;
 	config->session_manager.configured = true;
 	config->session_manager.report_interval_ms = (uint32_t)interval;
+	return 0;
+}
+
+static int read_http(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
+{
+	static const char *const keys[] = {"listen", NULL};
+	int ret;
+
+	if (!sl_yaml_present(node))
+		return 0;
+	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 || (ret = sl_yaml_require(node, "listen", err)) < 0)
+		return ret;
+	return read_endpoint(sl_yaml_get(node, "listen"), config->http.listen, sizeof(config->http.listen),
+			     err);
+}
+
+static int read_report(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
+{
+	static const char *const keys[] = {"deny_as_default_drop", NULL};
+	static const char *const choices[] = {"false", "true", NULL};
+	unsigned int deny = config->deny_as_default_drop;
+	int ret;
+
+	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 ||
+	    (ret = sl_yaml_choice(sl_yaml_get(node, "deny_as_default_drop"), choices, &deny, err)) < 0)
+		return ret;
+	config->deny_as_default_drop = deny != 0;
+	return 0;
+}
+
+static int read_audit(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
+{
+	static const char *const keys[] = {"interval", NULL};
+	uint64_t interval = config->audit_interval_ms;
+	int ret;
+
+	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 ||
+	    (ret = sl_yaml_duration(sl_yaml_get(node, "interval"), 1000, 3600 * 1000, &interval, err)) < 0)
+		return ret;
+	config->audit_interval_ms = (uint32_t)interval;
 	return 0;
 }
 
@@ -290,9 +354,24 @@ static int read_choices(struct sl_yaml_node root, struct sl_config *config, stru
 
 int sl_config_load(const char *path, struct sl_config *out, struct sl_error *err)
 {
-	static const char *const keys[] = {"access",   "core",	  "api",      "session_manager",
-					   "pin_path", "startup", "datapath", "unknown_subscriber",
-					   "qos",      "limits",  "log",      NULL};
+	static const char *const keys[] = {"access",
+					   "core",
+					   "api",
+					   "session_manager",
+					   "http",
+					   "pin_path",
+					   "startup",
+					   "datapath",
+					   "unknown_subscriber",
+					   "redirect",
+					   "policy",
+					   "desired",
+					   "qos",
+					   "limits",
+					   "report",
+					   "audit",
+					   "log",
+					   NULL};
 	_cleanup_(yaml_freep) struct sl_yaml *yaml = NULL;
 	struct sl_config config = defaults;
 	struct sl_yaml_node root;
@@ -308,9 +387,14 @@ int sl_config_load(const char *path, struct sl_config *out, struct sl_error *err
 	    (ret = read_interfaces(root, "core", &config, &config.core, err)) < 0 ||
 	    (ret = read_api(sl_yaml_get(root, "api"), &config, err)) < 0 ||
 	    (ret = read_session_manager(sl_yaml_get(root, "session_manager"), &config, err)) < 0 ||
+	    (ret = read_report(sl_yaml_get(root, "report"), &config, err)) < 0 ||
+	    (ret = read_audit(sl_yaml_get(root, "audit"), &config, err)) < 0 ||
+	    (ret = read_http(sl_yaml_get(root, "http"), &config, err)) < 0 ||
 	    (ret = read_pin_path(sl_yaml_get(root, "pin_path"), config.pin_path, sizeof(config.pin_path),
 				 err)) < 0 ||
 	    (ret = read_choices(root, &config, err)) < 0 ||
+	    (ret = sl_config_read_redirect(sl_yaml_get(root, "redirect"), &config, err)) < 0 ||
+	    (ret = sl_config_read_policy(root, &config, err)) < 0 ||
 	    (ret = read_qos(sl_yaml_get(root, "qos"), &config, err)) < 0 ||
 	    (ret = read_limits(sl_yaml_get(root, "limits"), &config, err)) < 0)
 		return ret;

@@ -13,8 +13,9 @@
 #include "base/error.h"
 #include "base/log.h"
 
-#define SL_CONFIG_INTERFACES 16 /* per role; more is refused */
-#define SL_CONFIG_NAME_SIZE  16 /* of an interface, as IFNAMSIZ */
+#define SL_CONFIG_INTERFACES  16 /* per role; more is refused */
+#define SL_CONFIG_NAME_SIZE   16 /* of an interface, as IFNAMSIZ */
+#define SL_CONFIG_NAMESERVERS 4	 /* more are refused */
 
 /* Start without a session manager's setup, or wait for one. */
 enum sl_config_startup { SL_STARTUP_WAIT_FOR_SETUP, SL_STARTUP_SERVE };
@@ -47,13 +48,33 @@ struct sl_config {
 		bool configured;
 		char address[64];
 		uint32_t report_interval_ms;
+		uint32_t max_report; /* bytes of one message, 1 MiB to 1 GiB */
 	} session_manager;
+
+	bool deny_as_default_drop;  /* reports say of the default drop what rules have dropped */
+	uint32_t audit_interval_ms; /* one pass over everything in the kernel */
+
+	struct {
+		char listen[64]; /* "127.0.0.1:9464"; "": no HTTP */
+	} http;
+
+	char policy_directory[200];	    /* absolute; empty: there is none */
+	uint32_t desired_check_interval_ms; /* one round through all subscribers with desired rules */
 
 	char pin_path[200]; /* below /sys/fs/bpf */
 	enum sl_config_startup startup;
 	enum sl_config_unknown unknown_subscriber;
 	enum sl_config_mode mode;
 	enum sl_log_level log_level;
+
+	struct {
+		uint32_t portal_port;	/* 1024 to 65535; 0: no portal, rules that redirect are refused */
+		bool reject;		/* what a redirect leaves no way is answered, not only dropped */
+		uint32_t table;		/* of routes, for packets to the portal */
+		uint32_t rule_priority; /* of the first of three rules that lead there, 1 to 32763 */
+		char nameserver[SL_CONFIG_NAMESERVERS][64];
+		unsigned int nameserver_count; /* 0: those of /etc/resolv.conf */
+	} redirect;
 
 	struct {
 		uint32_t pool;	       /* HTB classes per direction, 0 to 32,752; 0: no shaping */

@@ -231,6 +231,11 @@ unsigned int sl_yaml_line(struct sl_yaml_node node)
 	return node.index ? (unsigned int)node_of(node)->start_mark.line + 1 : 0;
 }
 
+const char *sl_yaml_name(struct sl_yaml_node node)
+{
+	return node.document->name;
+}
+
 static const char *kind_of(const yaml_node_t *node)
 {
 	if (node->type == YAML_MAPPING_NODE)
@@ -292,6 +297,44 @@ int sl_yaml_require(struct sl_yaml_node mapping, const char *key, struct sl_erro
 	if (sl_yaml_present(sl_yaml_get(mapping, key)))
 		return 0;
 	return sl_yaml_error(mapping, err, "the key %s is missing", key);
+}
+
+int sl_yaml_pairs(struct sl_yaml_node node, size_t max, size_t *count, struct sl_error *err)
+{
+	const yaml_node_t *at = node_of(node);
+	const yaml_node_pair_t *pair;
+	size_t length;
+
+	if (!at) {
+		*count = 0;
+		return 0;
+	}
+	if (at->type != YAML_MAPPING_NODE)
+		return sl_yaml_error(node, err, "%s where a mapping must be", kind_of(at));
+	length = (size_t)(at->data.mapping.pairs.top - at->data.mapping.pairs.start);
+	if (length > max)
+		return sl_yaml_error(node, err, "%zu keys; allowed: at most %zu", length, max);
+	for (pair = at->data.mapping.pairs.start; pair < at->data.mapping.pairs.top; pair++) {
+		struct sl_yaml_node key = {node.document, pair->key};
+
+		if (node_of(key)->type != YAML_SCALAR_NODE)
+			return sl_yaml_error(key, err, "a key must be a single value");
+	}
+	*count = length;
+	return 0;
+}
+
+void sl_yaml_pair(struct sl_yaml_node mapping, size_t i, struct sl_yaml_node *key, struct sl_yaml_node *value)
+{
+	const yaml_node_pair_t *pair = &node_of(mapping)->data.mapping.pairs.start[i];
+
+	*key = (struct sl_yaml_node){mapping.document, pair->key};
+	*value = (struct sl_yaml_node){mapping.document, pair->value};
+}
+
+bool sl_yaml_is_sequence(struct sl_yaml_node node)
+{
+	return sl_yaml_present(node) && node_of(node)->type == YAML_SEQUENCE_NODE;
 }
 
 int sl_yaml_sequence(struct sl_yaml_node node, size_t max, size_t *count, struct sl_error *err)

@@ -41,6 +41,7 @@ void sl_yaml_free(struct sl_yaml *document);
 struct sl_yaml_node sl_yaml_root(const struct sl_yaml *document);
 bool sl_yaml_present(struct sl_yaml_node node);
 unsigned int sl_yaml_line(struct sl_yaml_node node); /* 0 when absent */
+const char *sl_yaml_name(struct sl_yaml_node node);  /* of its document */
 
 /*
  * A mapping whose keys are all in the NULL-terminated list, each at most once.
@@ -51,6 +52,18 @@ struct sl_yaml_node sl_yaml_get(struct sl_yaml_node mapping, const char *key);
 
 /* Error if the mapping lacks the key. */
 int sl_yaml_require(struct sl_yaml_node mapping, const char *key, struct sl_error *err);
+
+/*
+ * A mapping whose keys are names of the file's own choice: at most `max` pairs,
+ * each key a single value; an absent node has none. Whether a key comes twice is
+ * the caller's to see.
+ */
+int sl_yaml_pairs(struct sl_yaml_node node, size_t max, size_t *count, struct sl_error *err);
+void sl_yaml_pair(struct sl_yaml_node mapping, size_t i, struct sl_yaml_node *key,
+		  struct sl_yaml_node *value);
+
+/* Whether a value that may be single or a list is a list. */
+bool sl_yaml_is_sequence(struct sl_yaml_node node);
 
 /* A sequence of at most `max` items; an absent node has none. */
 int sl_yaml_sequence(struct sl_yaml_node node, size_t max, size_t *count, struct sl_error *err);

@@ -52,14 +52,19 @@ static int adopt_rule(struct adoption *adoption, uint32_t slot)
 	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_FLOW], record->first_flow, record->flow_count);
 	if (rc < 0)
 		goto fail_rule;
-	rc = sl_rule_table_intern(control->rules, &copy, &rule);
+	rc = record->steer ? sl_steer_adopt(control, record->steer - 1, &copy.steer) : 0;
 	if (rc < 0)
 		goto fail_flows;
+	rc = sl_rule_table_intern(control->rules, &copy, &rule);
+	if (rc < 0)
+		goto fail_steer;
 	rule->record = slot;
 	rule->first_flow = record->first_flow;
 	adoption->rule_by_slot[slot] = rule;
 	return 0;
 
+fail_steer:
+	sl_steer_put(control, &copy.steer);
 fail_flows:
 	sl_slots_release(&control->slots, SL_SLOT_FLOW, record->first_flow, record->flow_count);
 fail_rule:
@@ -81,13 +86,17 @@ static void adopt_rules(struct adoption *adoption)
 	}
 }
 
-static int adopt_class(struct adoption *adoption, struct sl_install *install, int direction)
+static int adopt_class(struct adoption *adoption, const struct sl_session *session,
+		       struct sl_install *install, int direction)
 {
 	struct sl_qos *qos = adoption->control->config.qos;
 	uint16_t *minor = direction == SLUICE_UPLINK ? &install->binding.uplink_class
 						     : &install->binding.downlink_class;
 
 	if (*minor == 0)
+		return 0;
+	if (qos && sl_twin_class(session->twin, install, direction) == *minor &&
+	    sl_qos_share(qos, direction, *minor, NULL) == 0)
 		return 0;
 	if (qos && sl_qos_adopt(qos, direction, *minor, install->rule->mbr[direction], NULL) == 0)
 		return 0;
@@ -132,7 +141,7 @@ static int adopt_install(struct adoption *adoption, struct sl_session *session,
 	};
 	session->install_count++;
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		if (adopt_class(adoption, install, direction) < 0)
+		if (adopt_class(adoption, session, install, direction) < 0)
 			adoption->repair[session->slot] = true;
 	sl_owner_write(control, session, install, SLUICE_USAGE_ACTIVE);
 	return 0;
@@ -144,7 +153,8 @@ static bool image_is_current(const struct sl_session *session)
 	struct sl_ruleset_image image = {0};
 	bool same;
 
-	if (sl_compile(session->installs, session->install_count, session->address.family, &image, NULL) < 0)
+	if (!session->ruleset ||
+	    sl_compile(session->installs, session->install_count, &session->address, &image, NULL) < 0)
 		return false;
 	same = sl_ruleset_image_equal(&image, &session->ruleset->image);
 	sl_ruleset_image_clear(&image);
@@ -186,8 +196,9 @@ static int adopt_policy(struct adoption *adoption, struct sl_session *session, u
 	session->installs = calloc((size_t)policy->rules + 1, sizeof(*session->installs));
 	if (!session->installs)
 		return -ENOMEM;
+	/* lists that cannot be read are made anew from the rules, which can */
 	rc = sl_ruleset_adopt(control, policy, session->address.family, &session->ruleset, adoption->err);
-	if (rc < 0)
+	if (rc == -ENOMEM)
 		return rc;
 	for (uint32_t i = 0; i < policy->rules; i++)
 		if (adopt_install(adoption, session, binding_of(control->maps, policy, i)) < 0)
@@ -220,6 +231,7 @@ static int adopt_endpoint(const struct sl_address *address, const struct sluice_
 	if (sl_session_claim(control, endpoint->session, &session) < 0)
 		goto stray;
 	session->default_usage = SLUICE_NONE;
+	sl_twin_adopt(control, session);
 	if (adopt_policy(adoption, session, endpoint->policy) < 0) {
 		adoption->repair[session->slot] = true;
 		sl_log(SL_LOG_WARNING, "adoption-repair", "imsi", "%s", session->imsi, NULL);
@@ -290,9 +302,16 @@ static void adopt_usage(struct adoption *adoption)
 			continue;
 		adopt_retired(adoption, usage);
 	}
-	for (uint32_t slot = 0; slot < control->maps->size.sessions; slot++)
-		if (!control->by_slot[slot] && control->maps->sessions[slot].state != SLUICE_SESSION_FREE)
-			memset(&control->maps->sessions[slot], 0, sizeof(struct sluice_session_record));
+	for (uint32_t slot = 0; slot < control->maps->size.sessions; slot++) {
+		struct sluice_session_record *record = &control->maps->sessions[slot];
+
+		if (!control->by_slot[slot] && record->state != SLUICE_SESSION_FREE)
+			memset(record, 0, sizeof(*record));
+		else if (control->by_slot[slot] && !control->by_slot[slot]->twin)
+			record->twin = 0;
+		if (control->by_slot[slot])
+			sl_session_order_retired(control->by_slot[slot]);
+	}
 }
 
 static int repair_sessions(struct adoption *adoption)
@@ -311,7 +330,7 @@ static int repair_sessions(struct adoption *adoption)
 					   adoption->err);
 			if (rc < 0)
 				return rc;
-			memset(&control->maps->usage[session->default_usage], 0, sizeof(struct sluice_usage));
+			sl_usage_clear(control, session->default_usage);
 		}
 		rc = sl_update_session(control, session, &repair, adoption->err);
 		if (rc < 0)

@@ -17,6 +17,7 @@ int sl_control_new(const struct sl_control_config *config, bool adopt, struct sl
 		return sl_error(err, ENOMEM, "out of memory");
 	control->config = *config;
 	control->maps = sl_datapath_maps(config->datapath);
+	control->audit.settings = *control->maps->settings;
 	control->by_slot = calloc(control->maps->size.sessions, sizeof(struct sl_session *));
 	if (control->by_slot)
 		rc = sl_slots_init(&control->slots, control->maps);
@@ -30,6 +31,7 @@ int sl_control_new(const struct sl_control_config *config, bool adopt, struct sl
 		sl_control_free(control);
 		return rc;
 	}
+	sl_totals_begin(control);
 	*out = control;
 	return 0;
 }

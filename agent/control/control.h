@@ -29,7 +29,12 @@ enum sl_control_event_type {
 	SL_EVENT_SESSION_ENDED,
 	SL_EVENT_RULE_FAILED,
 	SL_EVENT_RULE_EXPIRED,
+	SL_EVENT_SESSION_RESTRICTED, /* the state it is in now; not told for a session that was adopted so */
+	SL_EVENT_SESSION_REDIRECTED,
+	SL_EVENT_SESSION_RELEASED, /* neither any more */
+	SL_EVENT_REPAIRED, /* by the audit; reason says what, imsi and address are NULL if no session's */
 };
+#define SL_EVENT_TYPES (SL_EVENT_REPAIRED + 1)
 
 struct sl_control_event {
 	enum sl_control_event_type type;
@@ -46,9 +51,32 @@ struct sl_control_config {
 	struct sl_qos *qos; /* NULL: rules with an MBR are refused */
 	struct sl_grace *grace;
 	bool keep_retired; /* a session manager acknowledges final usage; else it is dropped when final */
+	/*
+	 * Rules that are not the session manager's: its setup leaves them in force, and
+	 * a session does not stay for their sake alone. Must change nothing; may be NULL.
+	 */
+	bool (*is_desired)(const char *imsi, const struct sl_address *address,
+			   const struct sl_install *install, void *user);
+	/*
+	 * The addresses that a host has now, at most max, none as long as it could not
+	 * be resolved; -ENOSPC: too many hosts. NULL: rules that redirect are refused.
+	 * When they change, sl_control_refresh with the rules as they are.
+	 */
+	int (*redirect_servers)(const char *host, struct sl_address *out, size_t max, size_t *count,
+				struct sl_error *err, void *user);
+	bool redirect_reject; /* what a redirect leaves no way is answered, not only dropped */
+	/*
+	 * sl_control_session_usage says of the default drop what rules have dropped,
+	 * as pipelined does. What the slot of a rule that has gone had counted moves to
+	 * the default drop's slot then, so that no count goes back.
+	 */
+	bool deny_as_default_drop;
 	void (*on_event)(const struct sl_control_event *event, void *user); /* may be NULL */
 	void *user;
 };
+
+/* Addresses of one host that redirects use. More: the last ones are left out. */
+#define SL_REDIRECT_SERVERS 32
 
 /* With `adopt`, rebuilds everything from the pinned maps and repairs what a crash left half done. */
 int sl_control_new(const struct sl_control_config *config, bool adopt, struct sl_control **out,
@@ -62,6 +90,7 @@ struct sl_rule_request {
 	const char *id;
 	uint32_t version;
 	enum sluice_origin origin;
+	const char *note; /* what of the rule is not done though it works; NULL: nothing. Passed on only */
 	/* answer */
 	int result; /* 0 or -errno */
 	struct sl_error error;
@@ -70,6 +99,14 @@ struct sl_rule_request {
 struct sl_session_request {
 	char imsi[SLUICE_IMSI_SIZE];
 	struct sl_address address;
+	/*
+	 * The other address of a dual-stack subscriber, of the other family (family 0:
+	 * the request says nothing of one; in a setup that means there is none). The
+	 * two sessions are twins as soon as both are active: a rule (id and origin)
+	 * that both have is in one queue, its MBR is one rate for both. If their
+	 * contents differ, the MBR that was asked for last holds.
+	 */
+	struct sl_address twin;
 	char apn[SLUICE_APN_SIZE];
 	char msisdn[24];
 	uint32_t uplink_tunnel;
@@ -90,6 +127,14 @@ struct sl_session_request {
  * -ENOSPC a map is full, -EIO the kernel refused.
  */
 int sl_control_activate(struct sl_control *control, struct sl_session_request *request, struct sl_error *err);
+
+/*
+ * Adds or changes rules, as sl_control_activate does, of a session of which
+ * nothing else changes; hard timeouts of rules that are there go on. -ENOENT:
+ * it is not in force.
+ */
+int sl_control_install(struct sl_control *control, const char *imsi, const struct sl_address *address,
+		       struct sl_rule_request *rules, size_t count, struct sl_error *err);
 
 struct sl_deactivation {
 	char imsi[SLUICE_IMSI_SIZE];
@@ -133,6 +178,38 @@ typedef struct sl_rule *(*sl_rule_successor)(const char *imsi, const struct sl_i
 void sl_control_refresh(struct sl_control *control, sl_rule_successor successor, void *user,
 			uint32_t *changed);
 
+/*
+ * The rule that redirects who has this address (IPv6: its /64), NULL if none
+ * does. -ENOENT: no session in force has it.
+ */
+int sl_control_redirect_of(struct sl_control *control, const struct sl_address *address,
+			   const struct sl_rule **rule);
+
+/*
+ * Looks for the interfaces that rules send packets to: one may go and come back.
+ * To be called about once a second.
+ */
+void sl_control_resolve_steers(struct sl_control *control);
+
+/*
+ * Compares the kernel with the model and repairs what differs, one step of
+ * `steps` in a pass: endpoints (missing, changed, not ours), policies, bindings,
+ * match lists, settings, the records that the next start reads, hooks, queues.
+ * The work of a step is bounded, whatever the sizes of the maps; where that is
+ * too little for a pass in `steps`, the pass takes longer. Every repair is told
+ * as SL_EVENT_REPAIRED; what cannot be repaired is logged once.
+ */
+void sl_control_audit(struct sl_control *control, uint32_t steps);
+
+struct sl_audit_stats {
+	uint64_t passes;
+	uint64_t repairs;
+	uint64_t failures;	  /* repairs that were not possible */
+	uint64_t last_pass_ms;	  /* what the last pass took, by the clock on the wall */
+	char last[SL_ERROR_SIZE]; /* the last repair or failure */
+};
+void sl_control_audit_stats(const struct sl_control *control, struct sl_audit_stats *out);
+
 /* --- usage ---------------------------------------------------------------- */
 
 /*
@@ -148,6 +225,16 @@ size_t sl_control_usage(struct sl_control *control, struct sl_usage_record *out,
 size_t sl_control_retired(struct sl_control *control, struct sl_usage_record *out, size_t max);
 
 /*
+ * All usage of one session, what is retired included, as it is reported: of the
+ * first session from *slot on that is in force, or of the first that has ended.
+ * Returns the number of its records, 0 when there is no such session; *slot is
+ * then where to go on (SLUICE_NONE: nowhere). With more records than max nothing
+ * is filled in and *slot is the session's: come again with more room.
+ */
+size_t sl_control_session_usage(struct sl_control *control, bool ended, struct sl_usage_record *out,
+				size_t max, uint32_t *slot);
+
+/*
  * The session manager has these final counts: their slots are freed. A receipt
  * for what has been counted into again since is void.
  */
@@ -155,6 +242,14 @@ void sl_control_acknowledge(struct sl_control *control, const struct sl_usage_re
 			    size_t count);
 
 /* --- views ------------------------------------------------------------------ */
+
+/* The later one holds if several would: a session with a redirect and a restriction is redirected. */
+enum sl_session_state {
+	SL_SESSION_ACTIVE,
+	SL_SESSION_RESTRICTED, /* a GY rule is in force: a final unit, or what it leaves open */
+	SL_SESSION_REDIRECTED, /* a redirect rule is in force */
+	SL_SESSION_ENDED,      /* enforced no more; final usage is not yet acknowledged */
+};
 
 struct sl_session_view {
 	uint32_t slot;
@@ -165,6 +260,7 @@ struct sl_session_view {
 	uint32_t install_count;
 	struct sluice_usage default_usage;
 	bool active;
+	enum sl_session_state state;
 };
 
 /*
@@ -173,6 +269,9 @@ struct sl_session_view {
  */
 int sl_control_each_session(struct sl_control *control, const char *imsi, uint32_t from_slot,
 			    int (*visit)(const struct sl_session_view *view, void *user), void *user);
+/* The sessions of one IMSI that are in force, in no order, without a walk through all. */
+int sl_control_each_session_of(struct sl_control *control, const char *imsi,
+			       int (*visit)(const struct sl_session_view *view, void *user), void *user);
 void sl_control_each_rule(struct sl_control *control, void (*visit)(struct sl_rule *rule, void *user),
 			  void *user);
 uint32_t sl_control_rule_count(const struct sl_control *control);
@@ -190,6 +289,11 @@ struct sl_fill {
 	uint64_t size;
 };
 size_t sl_control_fill(const struct sl_control *control, struct sl_fill *out, size_t max);
+
+void sl_control_count_sessions(const struct sl_control *control, uint32_t counts[SL_SESSION_ENDED + 1]);
+
+/* What all sessions together have used since the agent started, those that have gone included. */
+struct sluice_usage sl_control_total_usage(const struct sl_control *control);
 
 uint32_t sl_control_known_sessions(const struct sl_control *control); /* active in the model */
 uint32_t sl_control_enforced_sessions(struct sl_control *control);    /* endpoints in the kernel */

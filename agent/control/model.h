@@ -14,8 +14,9 @@
 struct sl_ruleset {
 	struct sl_ruleset_image image;
 	uint32_t number;
-	uint32_t first[SLUICE_DIRECTIONS]; /* block; SLUICE_NONE for an empty list */
+	struct sl_match_place place[SLUICE_DIRECTIONS];
 	uint32_t references;
+	uint64_t audited;	 /* the audit's pass that looked at it last */
 	struct sl_ruleset *next; /* same hash */
 	UT_hash_handle hh;	 /* by image.hash */
 };
@@ -45,8 +46,14 @@ struct sl_session {
 	struct sl_install *installs; /* in order */
 	uint32_t install_count;
 
+	/* of one rule the older version first: a session manager ignores it after a newer one */
 	struct sl_retired *retired;
 	uint32_t retired_count;
+
+	bool is_counted; /* in control->states */
+	enum sl_session_state counted_as;
+
+	struct sl_session *twin; /* the subscriber's other address family; NULL: none */
 
 	UT_hash_handle hh;			    /* active ones by key */
 	struct sl_session *imsi_next;		    /* sessions of the same IMSI */
@@ -74,6 +81,18 @@ struct sl_deadlines {
 	size_t capacity;
 };
 
+/* audit.c: where the comparison with the kernel is, and what it has found */
+struct sl_audit {
+	enum { SL_AUDIT_SESSIONS, SL_AUDIT_ENDPOINTS4, SL_AUDIT_ENDPOINTS6, SL_AUDIT_REST } phase;
+	uint64_t position; /* in the phase */
+	uint32_t step;	   /* of the interval, from 0 */
+	bool done;	   /* with this pass: it waits for the interval to end */
+	uint64_t started_ns;
+	struct sluice_settings settings; /* as the agent wrote them when it started */
+	char failing[SL_ERROR_SIZE];	 /* what could not be repaired, so that it is said once */
+	struct sl_audit_stats stats;
+};
+
 struct sl_control {
 	struct sl_control_config config;
 	struct sl_maps *maps;
@@ -86,8 +105,13 @@ struct sl_control {
 	struct sl_session *drain;
 	struct sl_subscriber *subscribers;
 	uint32_t active;
+	uint32_t states[SL_SESSION_ENDED]; /* sessions in force, by state */
+	struct sluice_usage found;	   /* in the slots when the agent started */
+	struct sluice_usage cleared;	   /* of slots whose counts were cleared since */
 	uint32_t retirements;
 	struct sl_deadlines deadlines;
+	struct sl_audit audit;
+	uint32_t steers[SLUICE_STEERS]; /* references of each slot */
 };
 
 /* sessions.c: the tables */
@@ -98,20 +122,27 @@ int sl_session_new(struct sl_control *control, const char *imsi, const struct sl
 		   struct sl_session **out, struct sl_error *err); /* neither active nor in the maps yet */
 int sl_session_claim(struct sl_control *control, uint32_t slot, struct sl_session **out); /* adoption */
 void sl_session_free(struct sl_control *control, struct sl_session *session);		  /* and its slots */
+void sl_session_record(struct sl_control *control, const struct sl_session *session);	  /* whose it is */
 void sl_session_set_active(struct sl_control *control, struct sl_session *session, bool active);
 struct sl_subscriber *sl_subscriber_find(struct sl_control *control, const char *imsi);
+/* Whether a rule is there for the desired state's sake, not on the session manager's behalf. */
+bool sl_session_is_desired(struct sl_control *control, const struct sl_session *session,
+			   const struct sl_install *install);
 int sl_session_reserve_retired(struct sl_session *session, uint32_t more);
 /* Room must have been reserved. */
 void sl_session_retire(struct sl_control *control, struct sl_session *session, struct sl_retired retired);
+void sl_session_order_retired(struct sl_session *session); /* after an adoption, which goes by slots */
 void sl_session_unretire(struct sl_control *control, struct sl_session *session, uint32_t index);
 void sl_session_collect_ended(struct sl_control *control, struct sl_session *session);
 
 /* rulesets.c */
 int sl_ruleset_get(struct sl_control *control, const struct sl_install *installs, size_t count,
-		   uint32_t family, struct sl_ruleset **out, struct sl_error *err);
+		   const struct sl_address *address, struct sl_ruleset **out, struct sl_error *err);
 int sl_ruleset_adopt(struct sl_control *control, const struct sluice_policy *policy, uint32_t family,
 		     struct sl_ruleset **out, struct sl_error *err);
 void sl_ruleset_put(struct sl_control *control, struct sl_ruleset *ruleset);
+/* Whether the maps differ from the ruleset's image; they are written again where they are then. */
+bool sl_ruleset_repair(struct sl_control *control, struct sl_ruleset *ruleset);
 
 /* image.c: what one endpoint write publishes */
 struct sl_image {
@@ -123,12 +154,24 @@ struct sl_image {
 int sl_image_make(struct sl_control *control, const struct sl_session *session,
 		  const struct sl_install *installs, uint32_t count, struct sl_image *out,
 		  struct sl_error *err);
+/* The policy that the image has, or should have. */
+struct sluice_policy sl_image_policy(const struct sl_session *session, const struct sl_install *installs,
+				     uint32_t count, const struct sl_image *image);
 void sl_image_abandon(struct sl_control *control, const struct sl_image *image); /* never published */
 
 /* records.c: rules in the maps */
 int sl_rule_record_get(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,
 		       struct sl_error *err);
 void sl_rule_record_put(struct sl_control *control, struct sl_rule *rule);
+
+/* redirect.c: the record of a rule as it is to be enforced: one that redirects gets its flows here */
+int sl_rule_take(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,
+		 struct sl_error *err);
+
+/* steers.c: slots for the interfaces of rules; mode FREE takes none */
+int sl_steer_take(struct sl_control *control, struct sl_rule_steer *steer, struct sl_error *err);
+void sl_steer_put(struct sl_control *control, const struct sl_rule_steer *steer);
+int sl_steer_adopt(struct sl_control *control, uint32_t slot, struct sl_rule_steer *out);
 
 /* owners.c: usage slots and whose they are */
 void sl_owner_write(struct sl_control *control, const struct sl_session *session,
@@ -139,6 +182,9 @@ void sl_owner_write_default(struct sl_control *control, const struct sl_session 
 			    enum sluice_usage_state state);
 void sl_usage_finalise(struct sl_control *control, uint32_t usage, uint32_t sequence);
 void sl_usage_drop(struct sl_control *control, struct sl_session *session, uint32_t index);
+
+/* usage.c: what a rule has dropped becomes the default drop's, because its slot is about to be freed */
+void sl_usage_fold(struct sl_control *control, const struct sl_session *session, uint32_t usage);
 
 /* retire.c: what ends */
 void sl_retire_install(struct sl_control *control, struct sl_session *session,
@@ -155,12 +201,25 @@ struct sl_update {
 	bool exact;	     /* Setup: only what the request names remains */
 	bool keep_deadlines; /* a rule with the same hard timeout as before keeps its deadline */
 	bool refresh;	     /* content only: of the session itself the request says nothing */
-	bool repair;	     /* adoption: queues that were lost are taken anew */
+	bool repair;	     /* queues that were lost are taken anew */
+	bool separate;	     /* queues shared with a session that is its twin no more are left to that */
 };
 int sl_update_session(struct sl_control *control, struct sl_session *session, const struct sl_update *update,
 		      struct sl_error *err);
 int sl_end_session(struct sl_control *control, struct sl_session *session, const char *reason,
 		   struct sl_error *err); /* in retire.c */
+
+/* twins.c */
+/* The class in which the twin has this rule; 0: it has not. twin may be NULL. */
+uint16_t sl_twin_class(const struct sl_session *twin, const struct sl_install *install, int direction);
+/* Whose twin the session is to be by this update. */
+struct sl_session *sl_twin_wanted(struct sl_control *control, const struct sl_session *session,
+				  const struct sl_update *update);
+void sl_twin_record(struct sl_control *control, const struct sl_session *session,
+		    const struct sl_session *twin);
+void sl_twin_link(struct sl_control *control, struct sl_session *session, struct sl_session *twin);
+void sl_twin_unlink(struct sl_control *control, struct sl_session *session);
+void sl_twin_adopt(struct sl_control *control, struct sl_session *session); /* as the records say */
 
 /* expire.c: remembers deadlines of a published session, one or all of them */
 void sl_deadline_note(struct sl_control *control, const struct sl_session *session,
@@ -174,6 +233,14 @@ void sl_control_emit(struct sl_control *control, enum sl_control_event_type type
 void sl_control_emit_rule(struct sl_control *control, enum sl_control_event_type type,
 			  const struct sl_session *session, const char *rule_id, uint32_t version,
 			  const char *reason);
+
+/* totals.c */
+void sl_totals_begin(struct sl_control *control);
+void sl_usage_clear(struct sl_control *control, uint32_t usage);		     /* for its next owner */
+void sl_session_count_state(struct sl_control *control, struct sl_session *session); /* it may have changed */
+
+/* views.c */
+enum sl_session_state sl_session_state(const struct sl_session *session);
 
 /* adopt.c */
 int sl_control_adopt(struct sl_control *control, struct sl_error *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Usage slots and whose they are. */
+/* Usage slots, whose they are, and when they are free again. */
 #include <string.h>
 
 #include "control/model.h"
@@ -74,8 +74,10 @@ void sl_usage_drop(struct sl_control *control, struct sl_session *session, uint3
 {
 	struct sl_retired retired = session->retired[index];
 
+	if (retired.rule && control->config.deny_as_default_drop)
+		sl_usage_fold(control, session, retired.usage);
 	memset(&control->maps->usage_owners[retired.usage], 0, sizeof(struct sluice_usage_owner));
-	memset(&control->maps->usage[retired.usage], 0, sizeof(struct sluice_usage));
+	sl_usage_clear(control, retired.usage);
 	sl_slots_release(&control->slots, SL_SLOT_USAGE, retired.usage, 1);
 	if (retired.rule)
 		sl_rule_record_put(control, retired.rule);
@@ -127,110 +129,4 @@ void sl_control_acknowledge(struct sl_control *control, const struct sl_usage_re
 		}
 		sl_session_collect_ended(control, session);
 	}
-}
-
-/* Each word is added to atomically by packets; none may be read torn. */
-static struct sluice_counter load(const struct sluice_counter *live)
-{
-	return (struct sluice_counter){
-		.bytes = __atomic_load_n(&live->bytes, __ATOMIC_RELAXED),
-		.packets = __atomic_load_n(&live->packets, __ATOMIC_RELAXED),
-	};
-}
-
-struct sluice_usage sl_control_read_usage(const struct sl_control *control, uint32_t slot)
-{
-	const struct sluice_usage *live = &control->maps->usage[slot];
-
-	return (struct sluice_usage){
-		.uplink = load(&live->uplink),
-		.downlink = load(&live->downlink),
-		.uplink_dropped = load(&live->uplink_dropped),
-		.downlink_dropped = load(&live->downlink_dropped),
-	};
-}
-
-static struct sl_usage_record record_of(const struct sl_control *control, const struct sl_session *session,
-					uint32_t slot, const struct sl_rule *rule)
-{
-	return (struct sl_usage_record){
-		.imsi = session->imsi,
-		.rule_id = rule ? rule->id : SL_DEFAULT_DROP_RULE,
-		.address = session->address,
-		.slot = slot,
-		.shard = control->maps->sessions[session->slot].shard,
-		.since_ns = control->maps->usage_owners[slot].since_ns,
-		.usage = sl_control_read_usage(control, slot),
-	};
-}
-
-size_t sl_control_retired(struct sl_control *control, struct sl_usage_record *out, size_t max)
-{
-	struct sl_session *session;
-	size_t n = 0;
-
-	DL_FOREACH2(control->drain, session, drain_next)
-	{
-		for (uint32_t i = 0; i < session->retired_count && n < max; i++) {
-			const struct sl_retired *retired = &session->retired[i];
-
-			out[n] = record_of(control, session, retired->usage, retired->rule);
-			out[n].version = retired->version;
-			out[n].origin = retired->origin;
-			out[n].retired = true;
-			out[n].final = retired->final;
-			out[n].sequence = retired->sequence;
-			n++;
-		}
-	}
-	return n;
-}
-
-/* The cursor: slot in the upper half, record within the session in the lower one. */
-size_t sl_control_usage(struct sl_control *control, struct sl_usage_record *out, size_t max, uint64_t *cursor)
-{
-	uint32_t slot = (uint32_t)(*cursor >> 32), index = (uint32_t)*cursor;
-	size_t n = 0;
-
-	for (; slot < control->maps->size.sessions; slot++, index = 0) {
-		const struct sl_session *session = control->by_slot[slot];
-
-		if (!session || !session->active)
-			continue;
-		for (; index <= session->install_count; index++) {
-			const struct sl_install *install = &session->installs[index];
-
-			if (n == max) {
-				*cursor = (uint64_t)slot << 32 | index;
-				return n;
-			}
-			if (index == session->install_count) {
-				out[n++] = record_of(control, session, session->default_usage, NULL);
-				continue;
-			}
-			out[n] = record_of(control, session, install->binding.usage, install->rule);
-			out[n].version = install->version;
-			out[n].origin = install->origin;
-			n++;
-		}
-	}
-	*cursor = 0;
-	return n;
-}
-
-void sl_control_owner(const struct sl_control *control, uint32_t usage, const char **imsi,
-		      const char **rule_id)
-{
-	const struct sluice_usage_owner *owner;
-
-	*imsi = NULL;
-	*rule_id = NULL;
-	if (usage >= control->maps->size.usage)
-		return;
-	owner = &control->maps->usage_owners[usage];
-	if (owner->state == SLUICE_USAGE_FREE)
-		return;
-	*imsi = owner->imsi;
-	*rule_id = owner->rule < control->maps->size.rules ? control->maps->rules[owner->rule].id
-							   : owner->rule_id;
 }

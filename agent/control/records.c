@@ -15,10 +15,11 @@ static int store(struct sl_control *control, struct sl_rule *rule, struct sl_err
 	if (rc < 0)
 		return rc;
 	rc = sl_slots_take(&control->slots, SL_SLOT_FLOW, rule->flow_count, &first, err);
-	if (rc < 0) {
-		sl_slots_release(&control->slots, SL_SLOT_RULE, slot, 1);
-		return rc;
-	}
+	if (rc < 0)
+		goto fail_rule;
+	rc = sl_steer_take(control, &rule->steer, err);
+	if (rc < 0)
+		goto fail_flows;
 	memcpy(&control->maps->flows[first], rule->flows, rule->flow_count * sizeof(rule->flows[0]));
 	record = &control->maps->rules[slot];
 	*record = (struct sluice_rule_record){
@@ -42,6 +43,12 @@ static int store(struct sl_control *control, struct sl_rule *rule, struct sl_err
 	rule->record = slot;
 	rule->first_flow = first;
 	return 0;
+
+fail_flows:
+	sl_slots_release(&control->slots, SL_SLOT_FLOW, first, rule->flow_count);
+fail_rule:
+	sl_slots_release(&control->slots, SL_SLOT_RULE, slot, 1);
+	return rc;
 }
 
 static void forget(struct sl_rule *rule, void *user)
@@ -53,6 +60,7 @@ static void forget(struct sl_rule *rule, void *user)
 	__atomic_store_n(&control->maps->rules[rule->record].in_use, 0, __ATOMIC_RELEASE);
 	sl_slots_release(&control->slots, SL_SLOT_RULE, rule->record, 1);
 	sl_slots_release(&control->slots, SL_SLOT_FLOW, rule->first_flow, rule->flow_count);
+	sl_steer_put(control, &rule->steer);
 }
 
 int sl_rule_record_get(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,

@@ -117,6 +117,18 @@ int sl_control_activate(struct sl_control *control, struct sl_session_request *r
 	return apply(control, request->imsi, &request->address, &update, err);
 }
 
+int sl_control_install(struct sl_control *control, const char *imsi, const struct sl_address *address,
+		       struct sl_rule_request *rules, size_t count, struct sl_error *err)
+{
+	const struct sl_session *session = sl_session_find(control, address);
+	struct sl_session_request request = {.rules = rules, .rule_count = count};
+	struct sl_update update = {.request = &request, .keep_deadlines = true, .refresh = true};
+
+	if (!session || strcmp(session->imsi, imsi) != 0)
+		return sl_error(err, ENOENT, "the session is not in force");
+	return apply(control, imsi, &session->address, &update, err);
+}
+
 static bool names(const struct sl_deactivation *request, const char *id)
 {
 	for (size_t i = 0; i < request->rule_count; i++)
@@ -139,12 +151,16 @@ static int deactivate_session(struct sl_control *control, struct sl_session *ses
 {
 	struct sl_update update = {.removes = deactivates, .user = request};
 
-	uint32_t named = 0;
+	uint32_t named = 0, desired = 0;
 
-	for (uint32_t i = 0; i < session->install_count; i++)
-		named += deactivates(&session->installs[i], request);
+	for (uint32_t i = 0; i < session->install_count; i++) {
+		if (deactivates(&session->installs[i], request))
+			named++;
+		else
+			desired += sl_session_is_desired(control, session, &session->installs[i]);
+	}
 	/* without its default drop a session is only what other rules it still has */
-	if (request->end_session && named == session->install_count)
+	if (request->end_session && named + desired == session->install_count)
 		return sl_end_session(control, session, "deactivated", err);
 	return named ? sl_update_session(control, session, &update, err) : 0;
 }
@@ -225,6 +241,8 @@ static int wanted_add(struct wanted **all, const struct sl_session_request *requ
 		one->request.has_ambr = true;
 		memcpy(one->request.ambr, request->ambr, sizeof(request->ambr));
 	}
+	if (request->twin.family)
+		one->request.twin = request->twin;
 	rules = reallocarray(one->request.rules, one->request.rule_count + request->rule_count + 1,
 			     sizeof(*rules));
 	if (!rules)

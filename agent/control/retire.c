@@ -45,6 +45,7 @@ void sl_retire_session(struct sl_control *control, struct sl_session *session, c
 	struct sluice_session_record *record = &control->maps->sessions[session->slot];
 
 	sl_session_set_active(control, session, false);
+	sl_twin_unlink(control, session);
 	__atomic_store_n((unsigned int *)&record->state, SLUICE_SESSION_ENDED, __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < session->install_count; i++) {
 		sl_retire_install(control, session, &session->installs[i]);

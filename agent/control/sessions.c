@@ -116,7 +116,7 @@ int sl_session_new(struct sl_control *control, const char *imsi, const struct sl
 		sl_session_free(control, session);
 		return rc;
 	}
-	memset(&control->maps->usage[session->default_usage], 0, sizeof(struct sluice_usage));
+	sl_usage_clear(control, session->default_usage);
 	*out = session;
 	return 0;
 }
@@ -140,6 +140,18 @@ int sl_session_claim(struct sl_control *control, uint32_t slot, struct sl_sessio
 	return 0;
 }
 
+void sl_session_record(struct sl_control *control, const struct sl_session *session)
+{
+	struct sluice_session_record *record = &control->maps->sessions[session->slot];
+
+	memcpy(record->imsi, session->imsi, sizeof(record->imsi));
+	memcpy(record->address, session->address.bytes, sizeof(record->address));
+	record->family = session->address.family;
+	record->default_usage = session->default_usage;
+	record->twin = session->twin ? session->twin->slot + 1 : 0;
+	__atomic_store_n((unsigned int *)&record->state, SLUICE_SESSION_ACTIVE, __ATOMIC_RELEASE);
+}
+
 void sl_session_set_active(struct sl_control *control, struct sl_session *session, bool active)
 {
 	if (session->active == active)
@@ -152,6 +164,16 @@ void sl_session_set_active(struct sl_control *control, struct sl_session *sessio
 		HASH_DELETE(hh, control->by_key, session);
 		control->active--;
 	}
+	sl_session_count_state(control, session);
+}
+
+bool sl_session_is_desired(struct sl_control *control, const struct sl_session *session,
+			   const struct sl_install *install)
+{
+	const struct sl_control_config *config = &control->config;
+
+	return config->is_desired &&
+	       config->is_desired(session->imsi, &session->address, install, config->user);
 }
 
 int sl_session_reserve_retired(struct sl_session *session, uint32_t more)
@@ -176,9 +198,24 @@ void sl_session_retire(struct sl_control *control, struct sl_session *session, s
 	sl_control_defer(control, SL_SLOT_USAGE_FINAL, retired.usage, retired.sequence);
 }
 
+static int by_version(const void *left, const void *right)
+{
+	const struct sl_retired *a = left, *b = right;
+
+	return (a->version > b->version) - (a->version < b->version);
+}
+
+void sl_session_order_retired(struct sl_session *session)
+{
+	if (session->retired_count > 1)
+		qsort(session->retired, session->retired_count, sizeof(session->retired[0]), by_version);
+}
+
 void sl_session_unretire(struct sl_control *control, struct sl_session *session, uint32_t index)
 {
-	session->retired[index] = session->retired[--session->retired_count];
+	session->retired_count--;
+	memmove(&session->retired[index], &session->retired[index + 1],
+		(session->retired_count - index) * sizeof(session->retired[0]));
 	if (session->retired_count == 0 && session->draining) {
 		DL_DELETE2(control->drain, session, drain_prev, drain_next);
 		session->draining = false;
@@ -189,6 +226,7 @@ void sl_session_free(struct sl_control *control, struct sl_session *session)
 {
 	struct sluice_session_record *record = &control->maps->sessions[session->slot];
 
+	sl_twin_unlink(control, session);
 	sl_session_set_active(control, session, false);
 	if (session->draining)
 		DL_DELETE2(control->drain, session, drain_prev, drain_next);

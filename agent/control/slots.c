@@ -7,6 +7,7 @@ const char *const sl_slot_names[SL_SLOT_KINDS] = {
 	[SL_SLOT_SESSION] = "sessions", [SL_SLOT_POLICY] = "policies", [SL_SLOT_BINDING] = "bindings",
 	[SL_SLOT_MATCH4] = "matches4",	[SL_SLOT_MATCH6] = "matches6", [SL_SLOT_USAGE] = "usage",
 	[SL_SLOT_RULE] = "rules",	[SL_SLOT_FLOW] = "flows",      [SL_SLOT_RULESET] = "rulesets",
+	[SL_SLOT_STEER] = "steers",	[SL_SLOT_BRANCH] = "branches",
 };
 
 int sl_slots_init(struct sl_slots *slots, const struct sl_maps *maps)
@@ -16,7 +17,8 @@ int sl_slots_init(struct sl_slots *slots, const struct sl_maps *maps)
 		[SL_SLOT_BINDING] = maps->size.bindings, [SL_SLOT_MATCH4] = maps->size.matches,
 		[SL_SLOT_MATCH6] = maps->size.matches,	 [SL_SLOT_USAGE] = maps->size.usage,
 		[SL_SLOT_RULE] = maps->size.rules,	 [SL_SLOT_FLOW] = maps->size.flows,
-		[SL_SLOT_RULESET] = maps->policy_count,
+		[SL_SLOT_RULESET] = maps->policy_count,	 [SL_SLOT_STEER] = SLUICE_STEERS,
+		[SL_SLOT_BRANCH] = maps->size.matches,
 	};
 	int rc;
 

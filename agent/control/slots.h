@@ -22,6 +22,8 @@ enum sl_slot_kind {
 	SL_SLOT_RULE,
 	SL_SLOT_FLOW,
 	SL_SLOT_RULESET,
+	SL_SLOT_STEER,
+	SL_SLOT_BRANCH,
 	SL_SLOT_KINDS,
 	/* no pools of ours, but deferred in the same way */
 	SL_SLOT_UPLINK_CLASS = SL_SLOT_KINDS,

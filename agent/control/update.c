@@ -9,125 +9,20 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "control/model.h"
+#include "base/log.h"
+#include "control/draft.h"
 
-#define NS_PER_S	1000000000ull
-#define BUILD_ON_DEMAND 16 /* classes, some milliseconds */
+#define NS_PER_S 1000000000ull
 
-struct entry {
-	struct sl_install install;
-	const struct sl_install *present;  /* the one it continues, same usage; NULL: it is new */
-	const struct sl_install *replaces; /* another version, to be retired; its classes moved here */
-	bool requested;			   /* named by this request already */
-	bool new_usage;
-	bool new_deadline;
-	uint32_t revived;			  /* usage taken back from the retired ones; SLUICE_NONE */
-	bool assigned[SLUICE_DIRECTIONS];	  /* class taken from the pool for this draft */
-	uint64_t old_rate[SLUICE_DIRECTIONS];	  /* 0: the rate was not changed */
-	uint16_t unused_class[SLUICE_DIRECTIONS]; /* to be released once published */
-};
-
-struct draft {
-	struct sl_control *control;
-	struct sl_session *session;
-	struct entry *entries;
-	uint32_t count;
-	struct sl_install *installs; /* in order, what becomes the session's */
-};
-
-static uint16_t *class_of(struct sl_install *install, int direction)
+static void drop_entry(struct sl_draft *draft, struct sl_entry *entry)
 {
-	return direction == SLUICE_UPLINK ? &install->binding.uplink_class : &install->binding.downlink_class;
-}
-
-/* A queue serves only what is sent: rules that permit nothing in a direction need none there. */
-static bool needs_class(const struct sl_rule *rule, uint32_t family, int direction)
-{
-	if (!rule->mbr[direction])
-		return false;
-	for (uint32_t i = 0; i < rule->flow_count; i++) {
-		const struct sluice_flow *flow = &rule->flows[i];
-
-		if ((int)flow->direction == direction && flow->action == SLUICE_PERMIT &&
-		    (flow->family == 0 || flow->family == family))
-			return true;
-	}
-	return false;
-}
-
-static int set_class(struct draft *draft, struct entry *entry, const struct sl_rule *before, int direction,
-		     struct sl_error *err)
-{
-	struct sl_qos *qos = draft->control->config.qos;
-	uint16_t *minor = class_of(&entry->install, direction);
-	uint64_t rate = entry->install.rule->mbr[direction];
-	int rc;
-
-	if (!needs_class(entry->install.rule, draft->session->address.family, direction)) {
-		entry->unused_class[direction] = *minor;
-		*minor = 0;
-		return 0;
-	}
-	if (!qos)
-		return sl_error(err, EOPNOTSUPP, "an MBR of %llu bit/s needs qos.pool > 0",
-				(unsigned long long)rate);
-	if (*minor == 0) {
-		rc = sl_qos_assign(qos, direction, rate, minor, err);
-		/* a burst of activations may outrun the pool that is still being built */
-		if (rc == -ENOSPC && sl_qos_build(qos, BUILD_ON_DEMAND, NULL) >= 0)
-			rc = sl_qos_assign(qos, direction, rate, minor, err);
-		if (rc < 0)
-			return rc;
-		entry->assigned[direction] = true;
-		return 0;
-	}
-	if (before && before->mbr[direction] == rate)
-		return 0;
-	rc = sl_qos_change(qos, direction, *minor, rate, err);
-	if (rc < 0)
-		return rc;
-	entry->old_rate[direction] = before ? before->mbr[direction] : rate;
-	return 0;
-}
-
-/* Gives back what the draft took for this entry, classes only. */
-static void undo_classes(struct draft *draft, struct entry *entry)
-{
-	struct sl_qos *qos = draft->control->config.qos;
-
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		uint16_t minor = *class_of(&entry->install, direction);
-
-		if (entry->assigned[direction])
-			sl_qos_release(qos, direction, minor);
-		else if (entry->old_rate[direction])
-			sl_qos_change(qos, direction, minor, entry->old_rate[direction], NULL);
-	}
-}
-
-static int set_classes(struct draft *draft, struct entry *entry, const struct sl_rule *before,
-		       struct sl_error *err)
-{
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		int rc = set_class(draft, entry, before, direction, err);
-
-		if (rc < 0) {
-			undo_classes(draft, entry);
-			return rc;
-		}
-	}
-	return 0;
-}
-
-static void drop_entry(struct draft *draft, struct entry *entry)
-{
-	undo_classes(draft, entry);
+	sl_classes_undo(draft, entry);
 	if (entry->new_usage)
 		sl_slots_release(&draft->control->slots, SL_SLOT_USAGE, entry->install.binding.usage, 1);
 	sl_rule_record_put(draft->control, entry->install.rule);
 }
 
-static void abandon(struct draft *draft)
+static void abandon(struct sl_draft *draft)
 {
 	for (uint32_t i = 0; i < draft->count; i++)
 		drop_entry(draft, &draft->entries[i]);
@@ -135,7 +30,7 @@ static void abandon(struct draft *draft)
 	free(draft->installs);
 }
 
-static struct entry *find_entry(struct draft *draft, const char *id, enum sluice_origin origin)
+static struct sl_entry *find_entry(struct sl_draft *draft, const char *id, enum sluice_origin origin)
 {
 	for (uint32_t i = 0; i < draft->count; i++) {
 		const struct sl_install *install = &draft->entries[i].install;
@@ -147,7 +42,7 @@ static struct entry *find_entry(struct draft *draft, const char *id, enum sluice
 }
 
 /* A slot for a version not counted before, or the one it had if that was never acknowledged. */
-static int take_usage(struct draft *draft, struct entry *entry, struct sl_error *err)
+static int take_usage(struct sl_draft *draft, struct sl_entry *entry, struct sl_error *err)
 {
 	const struct sl_install *install = &entry->install;
 	const struct sl_session *session = draft->session;
@@ -167,24 +62,22 @@ static int take_usage(struct draft *draft, struct entry *entry, struct sl_error 
 	rc = sl_slots_take(&draft->control->slots, SL_SLOT_USAGE, 1, usage, err);
 	if (rc < 0)
 		return rc;
-	memset(&draft->control->maps->usage[*usage], 0, sizeof(struct sluice_usage));
+	sl_usage_clear(draft->control, *usage);
 	entry->new_usage = true;
 	return 0;
 }
 
-static int change_in_place(struct draft *draft, struct entry *entry, struct sl_rule *rule,
+static int change_in_place(struct sl_draft *draft, struct sl_entry *entry, struct sl_rule *rule,
 			   const struct sl_update *update, struct sl_error *err)
 {
 	struct sl_rule *before = entry->install.rule;
 	int rc;
 
 	entry->install.rule = rule;
-	rc = set_classes(draft, entry, before, err);
+	rc = sl_classes_set(draft, entry, err);
 	if (rc < 0) {
-		entry->install = *entry->present;
-		memset(entry->assigned, 0, sizeof(entry->assigned));
-		memset(entry->old_rate, 0, sizeof(entry->old_rate));
-		memset(entry->unused_class, 0, sizeof(entry->unused_class));
+		entry->install.rule = before;
+		sl_classes_forget(entry);
 		return rc;
 	}
 	if (!update->keep_deadlines || before->hard_timeout_s != rule->hard_timeout_s)
@@ -195,10 +88,10 @@ static int change_in_place(struct draft *draft, struct entry *entry, struct sl_r
 	return 0;
 }
 
-static int add_version(struct draft *draft, struct entry *existing, struct sl_rule *rule,
+static int add_version(struct sl_draft *draft, struct sl_entry *existing, struct sl_rule *rule,
 		       const struct sl_rule_request *request, struct sl_error *err)
 {
-	struct entry fresh = {
+	struct sl_entry fresh = {
 		.install = {.rule = rule,
 			    .origin = request->origin,
 			    .version = request->version,
@@ -207,23 +100,21 @@ static int add_version(struct draft *draft, struct entry *existing, struct sl_ru
 		.requested = true,
 		.new_deadline = true,
 	};
-	const struct sl_rule *before = NULL;
 	int rc;
 
 	if (rule->hard_timeout_s)
 		fresh.install.binding.deadline_ns = fresh.install.since_ns + rule->hard_timeout_s * NS_PER_S;
 	if (existing) {
-		before = existing->install.rule;
 		fresh.replaces = existing->present;
 		fresh.install.binding.uplink_class = existing->install.binding.uplink_class;
 		fresh.install.binding.downlink_class = existing->install.binding.downlink_class;
 	}
-	rc = set_classes(draft, &fresh, before, err);
+	rc = sl_classes_set(draft, &fresh, err);
 	if (rc < 0)
 		return rc;
 	rc = take_usage(draft, &fresh, err);
 	if (rc < 0) {
-		undo_classes(draft, &fresh);
+		sl_classes_undo(draft, &fresh);
 		return rc;
 	}
 	if (existing) {
@@ -235,10 +126,10 @@ static int add_version(struct draft *draft, struct entry *existing, struct sl_ru
 	return 0;
 }
 
-static int draft_rule(struct draft *draft, struct sl_rule_request *request, const struct sl_update *update)
+static int draft_rule(struct sl_draft *draft, struct sl_rule_request *request, const struct sl_update *update)
 {
 	struct sl_error *err = &request->error;
-	struct entry *existing;
+	struct sl_entry *existing;
 	struct sl_rule *rule;
 	int rc;
 
@@ -257,7 +148,7 @@ static int draft_rule(struct draft *draft, struct sl_rule_request *request, cons
 		return sl_error(err, E2BIG, "the session has %u rules already, the most allowed",
 				draft->count);
 
-	rc = sl_rule_record_get(draft->control, request->rule, &rule, err);
+	rc = sl_rule_take(draft->control, request->rule, &rule, err);
 	if (rc < 0)
 		return rc;
 	if (existing && existing->install.version == request->version) {
@@ -272,7 +163,7 @@ static int draft_rule(struct draft *draft, struct sl_rule_request *request, cons
 	return rc;
 }
 
-static int draft_begin(struct draft *draft, const struct sl_update *update)
+static int draft_begin(struct sl_draft *draft, const struct sl_update *update)
 {
 	const struct sl_session *session = draft->session;
 	size_t wanted = session->install_count + (update->request ? update->request->rule_count : 0);
@@ -285,7 +176,7 @@ static int draft_begin(struct draft *draft, const struct sl_update *update)
 
 		if (update->removes && update->removes(present, update->user))
 			continue;
-		draft->entries[draft->count++] = (struct entry){
+		draft->entries[draft->count++] = (struct sl_entry){
 			.install = *present,
 			.present = present,
 			.revived = SLUICE_NONE,
@@ -296,12 +187,13 @@ static int draft_begin(struct draft *draft, const struct sl_update *update)
 }
 
 /* Setup: what was not asked for goes, and so does the old content of a rule whose new one failed. */
-static void drop_unrequested(struct draft *draft)
+static void drop_unrequested(struct sl_draft *draft)
 {
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < draft->count; i++) {
-		if (draft->entries[i].requested)
+		if (draft->entries[i].requested ||
+		    sl_session_is_desired(draft->control, draft->session, &draft->entries[i].install))
 			draft->entries[kept++] = draft->entries[i];
 		else
 			drop_entry(draft, &draft->entries[i]);
@@ -309,23 +201,26 @@ static void drop_unrequested(struct draft *draft)
 	draft->count = kept;
 }
 
-/* A rule without the queue it should have still enforces: it uses the default class, and says so. */
-static void repair_classes(struct draft *draft)
+/*
+ * Rules that nobody asked for take the queues they should have: those that were
+ * lost, those of a twin. Without it a rule still enforces: it stays in the queue
+ * it has or in the default class, and says so.
+ */
+static void complete_classes(struct sl_draft *draft)
 {
 	for (uint32_t i = 0; i < draft->count; i++) {
-		struct entry *entry = &draft->entries[i];
+		struct sl_entry *entry = &draft->entries[i];
 		struct sl_error err = {{0}};
 
-		if (set_classes(draft, entry, entry->install.rule, &err) == 0)
+		if (entry->requested || sl_classes_keep(draft, entry, &err) == 0)
 			continue;
-		entry->install.binding = entry->present->binding;
-		memset(entry->assigned, 0, sizeof(entry->assigned));
+		sl_classes_forget(entry);
 		sl_control_emit_rule(draft->control, SL_EVENT_RULE_FAILED, draft->session,
 				     entry->install.rule->id, entry->install.version, err.text);
 	}
 }
 
-static int draft_order(struct draft *draft)
+static int draft_order(struct sl_draft *draft)
 {
 	draft->installs = calloc(draft->count + 1, sizeof(*draft->installs));
 	if (!draft->installs)
@@ -338,15 +233,16 @@ static int draft_order(struct draft *draft)
 
 /* --- records before, publication, records after ------------------------------ */
 
-static void write_session_record(struct draft *draft, const struct sl_session_request *request)
+static void write_session_record(struct sl_draft *draft, const struct sl_session_request *request)
 {
 	struct sl_session *session = draft->session;
 	struct sluice_session_record *record = &draft->control->maps->sessions[session->slot];
 
-	memcpy(record->imsi, session->imsi, sizeof(record->imsi));
-	memcpy(record->address, session->address.bytes, sizeof(record->address));
-	record->family = session->address.family;
-	record->default_usage = session->default_usage;
+	/* in force from here on for the next start, if the endpoint leads here */
+	sl_session_record(draft->control, session);
+	record->twin = draft->twin ? draft->twin->slot + 1 : 0;
+	if (draft->twin)
+		sl_twin_record(draft->control, draft->twin, session);
 	if (!session->active)
 		record->since_ns = sl_now_ns();
 	if (request) {
@@ -362,7 +258,6 @@ static void write_session_record(struct draft *draft, const struct sl_session_re
 			record->ambr_downlink = request->ambr[SLUICE_DOWNLINK];
 		}
 	}
-	__atomic_store_n((unsigned int *)&record->state, SLUICE_SESSION_ACTIVE, __ATOMIC_RELEASE);
 }
 
 /*
@@ -371,10 +266,10 @@ static void write_session_record(struct draft *draft, const struct sl_session_re
  * under which policy. So after a crash either the old set or the new one is
  * found, whole.
  */
-static void prepare_owners(struct draft *draft, uint32_t policy)
+static void prepare_owners(struct sl_draft *draft, uint32_t policy)
 {
 	for (uint32_t i = 0; i < draft->count; i++) {
-		const struct entry *entry = &draft->entries[i];
+		const struct sl_entry *entry = &draft->entries[i];
 
 		if (entry->new_usage)
 			sl_owner_write(draft->control, draft->session, &entry->install, SLUICE_USAGE_FREE);
@@ -383,7 +278,7 @@ static void prepare_owners(struct draft *draft, uint32_t policy)
 	}
 }
 
-static void unprepare_owners(struct draft *draft)
+static void unprepare_owners(struct sl_draft *draft)
 {
 	for (uint32_t i = 0; i < draft->count; i++)
 		if (!draft->entries[i].new_usage)
@@ -402,7 +297,7 @@ static void unretire_usage(struct sl_control *control, struct sl_session *sessio
 	}
 }
 
-static bool continued(const struct draft *draft, const struct sl_install *present)
+static bool continued(const struct sl_draft *draft, const struct sl_install *present)
 {
 	for (uint32_t i = 0; i < draft->count; i++)
 		if (draft->entries[i].present == present)
@@ -410,7 +305,7 @@ static bool continued(const struct draft *draft, const struct sl_install *presen
 	return false;
 }
 
-static bool classes_moved(const struct draft *draft, const struct sl_install *present)
+static bool classes_moved(const struct sl_draft *draft, const struct sl_install *present)
 {
 	for (uint32_t i = 0; i < draft->count; i++)
 		if (draft->entries[i].replaces == present)
@@ -427,7 +322,7 @@ static void release_class(struct sl_control *control, int direction, uint16_t mi
 }
 
 /* Published: nothing can fail any more. */
-static void commit(struct draft *draft, const struct sl_image *image)
+static void commit(struct sl_draft *draft, const struct sl_image *image)
 {
 	struct sl_control *control = draft->control;
 	struct sl_session *session = draft->session;
@@ -446,7 +341,7 @@ static void commit(struct draft *draft, const struct sl_image *image)
 		sl_retire_install(control, session, present);
 	}
 	for (uint32_t i = 0; i < draft->count; i++) {
-		const struct entry *entry = &draft->entries[i];
+		const struct sl_entry *entry = &draft->entries[i];
 
 		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
 			release_class(control, direction, entry->unused_class[direction]);
@@ -463,6 +358,14 @@ static void commit(struct draft *draft, const struct sl_image *image)
 	session->overflow_first = image->overflow_first;
 	session->overflow_count = image->overflow_count;
 	session->ruleset = image->ruleset;
+	if (session->twin != draft->twin) {
+		draft->left[0] = session->twin;
+		draft->left[1] = draft->twin ? draft->twin->twin : NULL;
+		sl_twin_unlink(control, session);
+		if (draft->twin)
+			sl_twin_unlink(control, draft->twin);
+		sl_twin_link(control, session, draft->twin);
+	}
 	free(session->installs);
 	session->installs = SL_TAKE(draft->installs);
 	session->install_count = draft->count;
@@ -472,7 +375,7 @@ static void commit(struct draft *draft, const struct sl_image *image)
 	free(draft->entries);
 }
 
-static int publish(struct draft *draft, const struct sl_image *image, struct sl_error *err)
+static int publish(struct sl_draft *draft, const struct sl_image *image, struct sl_error *err)
 {
 	struct sl_control *control = draft->control;
 	struct sl_session *session = draft->session;
@@ -494,13 +397,43 @@ static int publish(struct draft *draft, const struct sl_image *image, struct sl_
 	return 0;
 }
 
+static void tell_state(struct sl_control *control, struct sl_session *session, enum sl_session_state was)
+{
+	static const enum sl_control_event_type types[] = {
+		[SL_SESSION_ACTIVE] = SL_EVENT_SESSION_RELEASED,
+		[SL_SESSION_RESTRICTED] = SL_EVENT_SESSION_RESTRICTED,
+		[SL_SESSION_REDIRECTED] = SL_EVENT_SESSION_REDIRECTED,
+	};
+	enum sl_session_state now = sl_session_state(session);
+
+	sl_session_count_state(control, session);
+	if (was == SL_SESSION_ENDED)
+		was = SL_SESSION_ACTIVE;
+	if (now != was)
+		sl_control_emit(control, types[now], session, NULL);
+}
+
+/* It has lost its twin to another session: what they shared is the others'. */
+static void separate(struct sl_control *control, struct sl_session *session)
+{
+	struct sl_update update = {.separate = true};
+	struct sl_error err = {{0}};
+
+	if (session->active && sl_update_session(control, session, &update, &err) < 0)
+		sl_log(SL_LOG_ERROR, "separation-failed", "imsi", "%s", session->imsi, "reason", "%s",
+		       err.text, NULL);
+}
+
 int sl_update_session(struct sl_control *control, struct sl_session *session, const struct sl_update *update,
 		      struct sl_error *err)
 {
-	struct draft draft = {.control = control, .session = session};
+	struct sl_draft draft = {.control = control,
+				 .session = session,
+				 .twin = sl_twin_wanted(control, session, update),
+				 .separate = update->separate};
 	struct sl_session_request *request = update->request;
 	struct sluice_session_record before = control->maps->sessions[session->slot];
-	bool was_active = session->active;
+	enum sl_session_state was = sl_session_state(session);
 	struct sl_image image = {0};
 	int rc;
 
@@ -510,10 +443,10 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 	for (size_t i = 0; request && i < request->rule_count; i++)
 		request->rules[i].result = draft_rule(&draft, &request->rules[i], update);
 
-	if (update->repair)
-		repair_classes(&draft);
 	if (update->exact)
 		drop_unrequested(&draft);
+	if (update->repair || draft.separate || draft.twin != session->twin)
+		complete_classes(&draft);
 
 	rc = draft_order(&draft);
 	if (rc == 0)
@@ -532,15 +465,22 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 		sl_image_abandon(control, &image);
 		unprepare_owners(&draft);
 		control->maps->sessions[session->slot] = before;
+		if (draft.twin)
+			sl_twin_record(control, draft.twin, draft.twin->twin);
 		goto fail;
 	}
 	commit(&draft, &image);
-	sl_control_emit(control, was_active ? SL_EVENT_SESSION_UPDATED : SL_EVENT_SESSION_ACTIVATED, session,
-			NULL);
+	sl_control_emit(control,
+			was == SL_SESSION_ENDED ? SL_EVENT_SESSION_ACTIVATED : SL_EVENT_SESSION_UPDATED,
+			session, NULL);
+	tell_state(control, session, was);
 	for (size_t i = 0; request && i < request->rule_count; i++)
 		if (request->rules[i].result < 0)
 			sl_control_emit_rule(control, SL_EVENT_RULE_FAILED, session, request->rules[i].id,
 					     request->rules[i].version, request->rules[i].error.text);
+	for (size_t i = 0; i < SL_ARRAY_SIZE(draft.left); i++)
+		if (draft.left[i])
+			separate(control, draft.left[i]);
 	return 0;
 
 fail:

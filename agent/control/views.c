@@ -4,6 +4,23 @@
 
 #include "control/model.h"
 
+enum sl_session_state sl_session_state(const struct sl_session *session)
+{
+	enum sl_session_state state = SL_SESSION_ACTIVE;
+
+	if (!session->active)
+		return SL_SESSION_ENDED;
+	for (uint32_t i = 0; i < session->install_count; i++) {
+		const struct sl_install *install = &session->installs[i];
+
+		if (install->rule->redirect != SLUICE_REDIRECT_NONE)
+			return SL_SESSION_REDIRECTED;
+		if (install->origin == SLUICE_ORIGIN_GY)
+			state = SL_SESSION_RESTRICTED;
+	}
+	return state;
+}
+
 static int visit_session(struct sl_control *control, const struct sl_session *session,
 			 int (*visit)(const struct sl_session_view *view, void *user), void *user)
 {
@@ -15,6 +32,7 @@ static int visit_session(struct sl_control *control, const struct sl_session *se
 		.installs = session->installs,
 		.install_count = session->install_count,
 		.active = session->active,
+		.state = sl_session_state(session),
 	};
 
 	if (session->default_usage != SLUICE_NONE)
@@ -30,6 +48,19 @@ int sl_control_each_session(struct sl_control *control, const char *imsi, uint32
 	for (uint32_t slot = from_slot; slot < control->maps->size.sessions && rc == 0; slot++)
 		if (control->by_slot[slot] && (!imsi || strcmp(control->by_slot[slot]->imsi, imsi) == 0))
 			rc = visit_session(control, control->by_slot[slot], visit, user);
+	return rc;
+}
+
+int sl_control_each_session_of(struct sl_control *control, const char *imsi,
+			       int (*visit)(const struct sl_session_view *view, void *user), void *user)
+{
+	const struct sl_subscriber *subscriber = sl_subscriber_find(control, imsi);
+	const struct sl_session *session = subscriber ? subscriber->sessions : NULL;
+	int rc = 0;
+
+	for (; session && rc == 0; session = session->imsi_next)
+		if (session->active)
+			rc = visit_session(control, session, visit, user);
 	return rc;
 }
 

@@ -44,6 +44,9 @@ static int open_all(struct sl_datapath *datapath, bool *adopted, struct sl_error
 		r = sl_maps_map(datapath, *adopted, err);
 	if (r < 0)
 		return r;
+	r = sl_endpoints_reindex(datapath);
+	if (r < 0)
+		return sl_error(err, -r, "reading the endpoint maps: %s", strerror(-r));
 	datapath->ring = ring_buffer__new(datapath->map_fd[SL_MAP_EVENTS], on_event, datapath, NULL);
 	if (!datapath->ring)
 		return sl_error(err, errno, "map events: %s", strerror(errno));

@@ -33,7 +33,7 @@ struct sl_datapath_limits {
 	uint32_t usage;	   /* (session, rule, version) slots, default drops included */
 	uint32_t rules;	   /* distinct rule contents */
 	uint32_t flows;	   /* flow descriptions of those */
-	uint32_t matches;  /* blocks of SLUICE_MATCH_BLOCK entries, per family */
+	uint32_t matches;  /* blocks of SLUICE_MATCH_BLOCK entries, per family; and as many branches */
 	uint32_t bindings; /* overflow bindings */
 };
 
@@ -57,11 +57,13 @@ struct sl_maps {
 	struct sluice_binding *bindings;
 	struct sluice_match4_block *matches4;
 	struct sluice_match6_block *matches6;
+	struct sluice_branch *branches; /* size.matches of them */
 	struct sluice_usage *usage;
 	struct sluice_usage_owner *usage_owners;
 	struct sluice_session_record *sessions;
 	struct sluice_rule_record *rules;
 	struct sluice_flow *flows;
+	struct sluice_steer *steers; /* SLUICE_STEERS of them */
 	struct sluice_settings *settings;
 };
 
@@ -120,7 +122,23 @@ int sl_endpoint_each(struct sl_datapath *datapath,
 		     int (*visit)(const struct sl_address *address, const struct sluice_endpoint *endpoint,
 				  void *user),
 		     void *user);
+/*
+ * The same for one family in steps of about `max` entries. *position is 0 at the
+ * start and opaque after it; 0 again at the end. Entries that are there all the
+ * time are visited, each once or more.
+ */
+int sl_endpoint_walk(struct sl_datapath *datapath, uint32_t family, uint64_t *position, uint32_t max,
+		     int (*visit)(const struct sl_address *address, const struct sluice_endpoint *endpoint,
+				  void *user),
+		     void *user);
 uint32_t sl_endpoint_count(struct sl_datapath *datapath, uint32_t family); /* counted in the kernel */
+
+/*
+ * Gives the packets for the portal a listening TCP socket of that family (key 4
+ * or 6). The kernel takes it out when the socket is closed, also by a death of
+ * the agent: then those packets are dropped as `portal-down`.
+ */
+int sl_portal_set(struct sl_datapath *datapath, uint32_t family, int socket, struct sl_error *err);
 
 /* Sums over CPUs. */
 int sl_drops_read(struct sl_datapath *datapath,

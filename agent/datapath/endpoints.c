@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Address -> policy: one hash a family, read in batches where all of it is wanted. */
+/* Address -> policy: one hash a family, read in batches where all of it is wanted, and the index beside it.
+ */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -35,8 +36,10 @@ int sl_endpoint_set(struct sl_datapath *datapath, const struct sl_address *addre
 	if (fd < 0)
 		return sl_error(err, EINVAL, "endpoint: family %u is neither 4 nor 6", address->family);
 	r = bpf_map_update_elem(fd, key, endpoint, BPF_ANY);
-	if (r == 0)
+	if (r == 0) {
+		sl_index_set(&datapath->index, address, endpoint->policy);
 		return 0;
+	}
 	sl_address_format(address, text);
 	if (r == -E2BIG)
 		return sl_error(err, ENOSPC, "endpoint %s: endpoints%u is full at %u", text, address->family,
@@ -54,6 +57,7 @@ int sl_endpoint_delete(struct sl_datapath *datapath, const struct sl_address *ad
 	fd = endpoint_map(datapath, address, key);
 	if (fd < 0)
 		return sl_error(err, EINVAL, "endpoint: family %u is neither 4 nor 6", address->family);
+	sl_index_remove(&datapath->index, address);
 	r = bpf_map_delete_elem(fd, key);
 	if (r == 0)
 		return 0;
@@ -125,6 +129,51 @@ int sl_endpoint_each(struct sl_datapath *datapath,
 	int r = each_of_family(datapath, 4, visit, user);
 
 	return r ? r : each_of_family(datapath, 6, visit, user);
+}
+
+static int index_one(const struct sl_address *address, const struct sluice_endpoint *endpoint, void *user)
+{
+	sl_index_set(user, address, endpoint->policy);
+	return 0;
+}
+
+int sl_endpoints_reindex(struct sl_datapath *datapath)
+{
+	sl_index_clear(&datapath->index);
+	return sl_endpoint_each(datapath, index_one, &datapath->index);
+}
+
+#define WALK_BEGUN (1ull << 32) /* the lower half is the kernel's: a bucket */
+
+int sl_endpoint_walk(struct sl_datapath *datapath, uint32_t family, uint64_t *position, uint32_t max,
+		     int (*visit)(const struct sl_address *address, const struct sluice_endpoint *endpoint,
+				  void *user),
+		     void *user)
+{
+	size_t key_size = family == 4 ? sizeof(struct sluice_ip4) : sizeof(struct sluice_ip6_prefix);
+	int fd = datapath->map_fd[family == 4 ? SL_MAP_ENDPOINTS4 : SL_MAP_ENDPOINTS6];
+	_cleanup_free_ struct sluice_endpoint *values = calloc(max, sizeof(*values));
+	_cleanup_free_ uint8_t *keys = calloc(max, key_size);
+	__u32 count = max, at = (__u32)*position;
+	int r;
+
+	if (!values || !keys)
+		return -ENOMEM;
+	/* whole buckets: -ENOENT comes with the last of them */
+	r = bpf_map_lookup_batch(fd, *position ? &at : NULL, &at, keys, values, &count, NULL);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*position = r == -ENOENT ? 0 : WALK_BEGUN | at;
+	for (__u32 i = 0; i < count; i++) {
+		struct sl_address address = {.family = family};
+		int stop;
+
+		memcpy(address.bytes, keys + i * key_size, key_size);
+		stop = visit(&address, &values[i], user);
+		if (stop)
+			return stop;
+	}
+	return 0;
 }
 
 static int count_one(const struct sl_address *address, const struct sluice_endpoint *endpoint, void *user)

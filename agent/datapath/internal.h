@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 
 #include "datapath/datapath.h"
+#include "datapath/index.h"
 
 #define SL_BPFFS "/sys/fs/bpf"
 
@@ -15,15 +16,20 @@
 enum sl_map {
 	SL_MAP_ENDPOINTS4,
 	SL_MAP_ENDPOINTS6,
+	SL_MAP_INDEX4,
+	SL_MAP_INDEX6,
 	SL_MAP_POLICIES,
 	SL_MAP_BINDINGS,
 	SL_MAP_MATCHES4,
 	SL_MAP_MATCHES6,
+	SL_MAP_BRANCHES,
 	SL_MAP_USAGE,
 	SL_MAP_USAGE_OWNERS,
 	SL_MAP_SESSIONS,
 	SL_MAP_RULES,
 	SL_MAP_FLOWS,
+	SL_MAP_STEERS,
+	SL_MAP_PORTAL,
 	SL_MAP_DROPS,
 	SL_MAP_PASSES,
 	SL_MAP_LOST_EVENTS,
@@ -38,6 +44,8 @@ int sl_maps_open_pins(struct sl_datapath *datapath, bool *adopted, struct sl_err
 int sl_maps_prepare_object(struct sl_datapath *datapath, struct bpf_object *object, struct sl_error *err);
 /* After load of new maps: takes their fds and pins them. */
 int sl_maps_pin(struct sl_datapath *datapath, struct bpf_object *object, struct sl_error *err);
+/* The index of endpoints from the endpoints themselves. */
+int sl_endpoints_reindex(struct sl_datapath *datapath);
 /* mmap and sizes; new maps get their labels and, last, the layout. */
 int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err);
 void sl_maps_close(struct sl_datapath *datapath);
@@ -155,6 +163,7 @@ struct sl_mapping {
 struct sl_datapath {
 	struct sl_datapath_config config;
 	struct sl_maps maps;
+	struct sl_index index;
 	int lock_fd;
 	int map_fd[SL_MAP_COUNT];
 	struct sl_mapping mapping[SL_MAP_COUNT];

@@ -37,15 +37,20 @@ static const struct {
 	}
 	[SL_MAP_ENDPOINTS4] = HASH("endpoints4", sluice_ip4, sluice_endpoint),
 	[SL_MAP_ENDPOINTS6] = HASH("endpoints6", sluice_ip6_prefix, sluice_endpoint),
+	[SL_MAP_INDEX4] = ARRAY("index4", sluice_index4),
+	[SL_MAP_INDEX6] = ARRAY("index6", sluice_index6),
 	[SL_MAP_POLICIES] = ARRAY("policies", sluice_policy),
 	[SL_MAP_BINDINGS] = ARRAY("bindings", sluice_binding),
 	[SL_MAP_MATCHES4] = ARRAY("matches4", sluice_match4_block),
 	[SL_MAP_MATCHES6] = ARRAY("matches6", sluice_match6_block),
+	[SL_MAP_BRANCHES] = ARRAY("branches", sluice_branch),
 	[SL_MAP_USAGE] = ARRAY("usage", sluice_usage),
 	[SL_MAP_USAGE_OWNERS] = ARRAY("usage_owners", sluice_usage_owner),
 	[SL_MAP_SESSIONS] = ARRAY("sessions", sluice_session_record),
 	[SL_MAP_RULES] = ARRAY("rules", sluice_rule_record),
 	[SL_MAP_FLOWS] = ARRAY("flows", sluice_flow),
+	[SL_MAP_STEERS] = ARRAY("steers", sluice_steer),
+	[SL_MAP_PORTAL] = {"portal", BPF_MAP_TYPE_SOCKMAP, 4, 8},
 	[SL_MAP_DROPS] = PERCPU_ARRAY("drops", struct sluice_drop_count),
 	[SL_MAP_PASSES] = PERCPU_ARRAY("passes", struct sluice_pass_count),
 	[SL_MAP_LOST_EVENTS] = PERCPU_ARRAY("lost_events", __u64),
@@ -168,6 +173,11 @@ static uint64_t wanted_entries(const struct sl_datapath_limits *limits, enum sl_
 	case SL_MAP_ENDPOINTS6:
 	case SL_MAP_SESSIONS:
 		return limits->sessions;
+	/* a quarter of each bucket is used on average, so that few addresses find theirs full */
+	case SL_MAP_INDEX4:
+		return (uint64_t)limits->sessions / 2 + 2;
+	case SL_MAP_INDEX6:
+		return (uint64_t)limits->sessions + 2;
 	case SL_MAP_POLICIES:
 		/* an update writes the new policy beside the old one, which lives on for a grace period */
 		return (uint64_t)limits->sessions * 5 / 4 + 64;
@@ -175,6 +185,7 @@ static uint64_t wanted_entries(const struct sl_datapath_limits *limits, enum sl_
 		return limits->bindings;
 	case SL_MAP_MATCHES4:
 	case SL_MAP_MATCHES6:
+	case SL_MAP_BRANCHES:
 		return limits->matches;
 	case SL_MAP_USAGE:
 	case SL_MAP_USAGE_OWNERS:
@@ -325,15 +336,19 @@ int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err
 		void **address;
 		uint32_t *entries; /* maps with one bound share it */
 	} all[] = {
+		{SL_MAP_INDEX4, (void **)&datapath->index.index4, &datapath->index.size4},
+		{SL_MAP_INDEX6, (void **)&datapath->index.index6, &datapath->index.size6},
 		{SL_MAP_POLICIES, (void **)&maps->policies, &maps->policy_count},
 		{SL_MAP_BINDINGS, (void **)&maps->bindings, &maps->size.bindings},
 		{SL_MAP_MATCHES4, (void **)&maps->matches4, &maps->size.matches},
 		{SL_MAP_MATCHES6, (void **)&maps->matches6, &maps->size.matches},
+		{SL_MAP_BRANCHES, (void **)&maps->branches, &maps->size.matches},
 		{SL_MAP_USAGE, (void **)&maps->usage, &maps->size.usage},
 		{SL_MAP_USAGE_OWNERS, (void **)&maps->usage_owners, &maps->size.usage},
 		{SL_MAP_SESSIONS, (void **)&maps->sessions, &maps->size.sessions},
 		{SL_MAP_RULES, (void **)&maps->rules, &maps->size.rules},
 		{SL_MAP_FLOWS, (void **)&maps->flows, &maps->size.flows},
+		{SL_MAP_STEERS, (void **)&maps->steers, NULL},
 		{SL_MAP_SETTINGS, (void **)&maps->settings, NULL},
 	};
 	int r;

@@ -2,11 +2,14 @@
 #include "policy/compile.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "policy/hash.h"
+#include "policy/tree.h"
 
 #define PORT_LAST 65535
 
@@ -29,42 +32,88 @@ void sl_install_sort(struct sl_install *installs, size_t count)
 	qsort(installs, count, sizeof(*installs), compare);
 }
 
-/* What both families have in common in an entry. */
-struct match_terms {
-	uint16_t remote_low, remote_high, local_low, local_high;
-	uint8_t flags;
-};
+/* --- which flows, in which list ------------------------------------------------ */
 
-static struct match_terms terms_of(const struct sluice_flow *flow)
+static bool address_begins(const struct sl_address *address, const uint8_t *prefix, unsigned int length)
 {
-	struct match_terms terms = {
-		.remote_low = flow->remote_port_low,
-		.remote_high = flow->remote_port_high,
-		.local_low = flow->local_port_low,
-		.local_high = flow->local_port_high,
-		.flags = SLUICE_MATCH_VALID,
-	};
-
-	if (flow->protocol != 0)
-		terms.flags |= SLUICE_MATCH_PROTOCOL;
-	if (terms.remote_low != 0 || terms.remote_high != PORT_LAST || terms.local_low != 0 ||
-	    terms.local_high != PORT_LAST)
-		terms.flags |= SLUICE_MATCH_PORTS;
-	return terms;
+	for (unsigned int bit = 0; bit < length; bit++)
+		if ((address->bytes[bit / 8] ^ prefix[bit / 8]) & (0x80 >> bit % 8))
+			return false;
+	return true;
 }
 
-static void encode4(const struct sluice_flow *flow, uint16_t ordinal, struct sluice_match4 *match)
+/* The flow can be about a packet of the session at this address. */
+static bool fits(const struct sluice_flow *flow, const struct sl_address *address)
 {
-	const struct match_terms terms = terms_of(flow);
+	if (flow->family != 0 && flow->family != address->family)
+		return false;
+	if ((flow->flags & SLUICE_FLOW_LOCAL) && !address_begins(address, flow->local, flow->local_length))
+		return false;
+	return !(flow->flags & SLUICE_FLOW_LOCAL_NOT) ||
+	       !address_begins(address, flow->local, flow->local_length);
+}
 
-	match->remote_port_low = terms.remote_low;
-	match->remote_port_high = terms.remote_high;
-	match->local_port_low = terms.local_low;
-	match->local_port_high = terms.local_high;
-	match->ordinal = ordinal;
-	match->protocol = flow->protocol;
-	match->flags = terms.flags;
-	match->action = (uint8_t)flow->action;
+static int count_entries(const struct sl_install *installs, size_t count, const struct sl_address *address,
+			 uint32_t entries[SLUICE_DIRECTIONS], struct sl_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct sl_rule *rule = installs[i].rule;
+
+		for (uint32_t f = 0; f < rule->flow_count; f++) {
+			const struct sluice_flow *flow = &rule->flows[f];
+
+			if (!fits(flow, address))
+				continue;
+			if (entries[flow->direction] == SLUICE_MATCHES_PER_DIRECTION)
+				return sl_error(err, E2BIG,
+						"policies: rule '%s' brings the session over %d %s flows",
+						rule->id, SLUICE_MATCHES_PER_DIRECTION,
+						flow->direction == SLUICE_UPLINK ? "uplink" : "downlink");
+			entries[flow->direction]++;
+		}
+	}
+	return 0;
+}
+
+/* --- flows to entries ---------------------------------------------------------- */
+
+/* What both families have in common in an entry. */
+#define FILL(match, flow, number, rule)                               \
+	do {                                                          \
+		(match)->remote_port_low = (flow)->remote_port_low;   \
+		(match)->remote_port_high = (flow)->remote_port_high; \
+		(match)->local_port_low = (flow)->local_port_low;     \
+		(match)->local_port_high = (flow)->local_port_high;   \
+		(match)->ordinal = (number);                          \
+		(match)->protocol = (flow)->protocol;                 \
+		(match)->flags = flags_of(flow);                      \
+		(match)->action = action_of((flow), (rule));          \
+		(match)->terms = (flow)->terms;                       \
+	} while (0)
+
+static uint8_t flags_of(const struct sluice_flow *flow)
+{
+	uint8_t flags = SLUICE_MATCH_VALID;
+
+	if (flow->protocol != 0 || (flow->flags & SLUICE_FLOW_PROTOCOL_ZERO))
+		flags |= SLUICE_MATCH_PROTOCOL;
+	if (flow->remote_port_low != 0 || flow->remote_port_high != PORT_LAST || flow->local_port_low != 0 ||
+	    flow->local_port_high != PORT_LAST)
+		flags |= SLUICE_MATCH_PORTS;
+	return flags;
+}
+
+static uint8_t action_of(const struct sluice_flow *flow, const struct sl_rule *rule)
+{
+	if (flow->action == SLUICE_PERMIT && rule->steer.mode != SLUICE_STEER_FREE)
+		return (uint8_t)(SLUICE_STEER_FIRST + rule->steer.slot);
+	return (uint8_t)flow->action;
+}
+
+static void encode4(const struct sluice_flow *flow, uint16_t ordinal, const struct sl_rule *rule,
+		    struct sluice_match4 *match)
+{
+	FILL(match, flow, ordinal, rule);
 	/* a shift by 32 is undefined in C, and /0 asks for one */
 	if (!flow->has_remote || flow->prefix_length == 0)
 		return;
@@ -73,19 +122,12 @@ static void encode4(const struct sluice_flow *flow, uint16_t ordinal, struct slu
 	match->remote_be &= match->mask_be;
 }
 
-static void encode6(const struct sluice_flow *flow, uint16_t ordinal, struct sluice_match6 *match)
+static void encode6(const struct sluice_flow *flow, uint16_t ordinal, const struct sl_rule *rule,
+		    struct sluice_match6 *match)
 {
-	const struct match_terms terms = terms_of(flow);
 	uint8_t mask[16] = {0};
 
-	match->remote_port_low = terms.remote_low;
-	match->remote_port_high = terms.remote_high;
-	match->local_port_low = terms.local_low;
-	match->local_port_high = terms.local_high;
-	match->ordinal = ordinal;
-	match->protocol = flow->protocol;
-	match->flags = terms.flags;
-	match->action = (uint8_t)flow->action;
+	FILL(match, flow, ordinal, rule);
 	if (!flow->has_remote)
 		return;
 	for (unsigned int bit = 0; bit < flow->prefix_length; bit++)
@@ -96,125 +138,281 @@ static void encode6(const struct sluice_flow *flow, uint16_t ordinal, struct slu
 	match->remote_be[1] &= match->mask_be[1];
 }
 
-static bool fits(const struct sluice_flow *flow, uint32_t family)
+/* A list as one run, and which of its entries cease to match at some time. */
+struct run {
+	struct sl_match_list list;
+	bool *timed;
+};
+
+static void clear_run(struct run *run)
 {
-	return flow->family == 0 || flow->family == family;
+	sl_match_list_clear(&run->list);
+	free(run->timed);
 }
 
-static int count_entries(const struct sl_install *installs, size_t count, struct sl_ruleset_image *image,
-			 struct sl_error *err)
+static int allocate_list(struct sl_match_list *list, uint32_t family, uint32_t blocks)
 {
+	list->blocks = blocks;
+	if (blocks == 0)
+		return 0;
+	if (family == 4)
+		list->block4 = calloc(blocks, sizeof(*list->block4));
+	else
+		list->block6 = calloc(blocks, sizeof(*list->block6));
+	return list->block4 || list->block6 ? 0 : -ENOMEM;
+}
+
+/* The remote that a flow names by being the subscriber's own: the address, of IPv6 its /64. */
+static struct sluice_flow assign_remote(const struct sluice_flow *flow, const struct sl_address *address)
+{
+	struct sluice_flow out = *flow;
+
+	out.has_remote = 1;
+	out.prefix_length = address->family == 4 ? 32 : 64;
+	memcpy(out.remote, address->bytes, out.prefix_length / 8);
+	return out;
+}
+
+static int make_run(const struct sl_install *installs, size_t count, const struct sl_address *address,
+		    enum sluice_direction direction, uint32_t entries, struct run *run)
+{
+	uint32_t blocks = (entries + SLUICE_MATCH_BLOCK - 1) / SLUICE_MATCH_BLOCK;
+
+	run->timed = calloc((size_t)entries + 1, sizeof(*run->timed));
+	if (!run->timed || allocate_list(&run->list, address->family, blocks) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct sl_rule *rule = installs[i].rule;
 
 		for (uint32_t f = 0; f < rule->flow_count; f++) {
 			const struct sluice_flow *flow = &rule->flows[f];
-			struct sl_match_list *list = &image->list[flow->direction];
+			uint32_t at = run->list.count;
+			struct sluice_flow own;
 
-			if (!fits(flow, image->family))
+			if (flow->direction != direction || !fits(flow, address))
 				continue;
-			if (list->count == SLUICE_MATCHES_PER_DIRECTION)
-				return sl_error(err, E2BIG,
-						"policies: rule '%s' brings the session over %d %s flows",
-						rule->id, SLUICE_MATCHES_PER_DIRECTION,
-						flow->direction == SLUICE_UPLINK ? "uplink" : "downlink");
-			list->count++;
-		}
-	}
-	return 0;
-}
-
-static int allocate(struct sl_ruleset_image *image)
-{
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		struct sl_match_list *list = &image->list[direction];
-
-		list->blocks = (list->count + SLUICE_MATCH_BLOCK - 1) / SLUICE_MATCH_BLOCK;
-		if (list->blocks == 0)
-			continue;
-		if (image->family == 4)
-			list->block4 = calloc(list->blocks, sizeof(*list->block4));
-		else
-			list->block6 = calloc(list->blocks, sizeof(*list->block6));
-		if (!list->block4 && !list->block6)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static void encode(const struct sl_install *installs, size_t count, struct sl_ruleset_image *image)
-{
-	uint32_t used[SLUICE_DIRECTIONS] = {0};
-
-	for (size_t i = 0; i < count; i++) {
-		const struct sl_rule *rule = installs[i].rule;
-
-		for (uint32_t f = 0; f < rule->flow_count; f++) {
-			const struct sluice_flow *flow = &rule->flows[f];
-			struct sl_match_list *list = &image->list[flow->direction];
-			uint32_t block, entry;
-
-			if (!fits(flow, image->family))
-				continue;
-			block = used[flow->direction] / SLUICE_MATCH_BLOCK;
-			entry = used[flow->direction] % SLUICE_MATCH_BLOCK;
-			used[flow->direction]++;
-			if (image->family == 4)
-				encode4(flow, (uint16_t)i, &list->block4[block].match[entry]);
+			if (flow->flags & SLUICE_FLOW_REMOTE_ASSIGNED) {
+				own = assign_remote(flow, address);
+				flow = &own;
+			}
+			run->timed[at] = rule->hard_timeout_s || installs[i].binding.deadline_ns;
+			if (address->family == 4)
+				encode4(flow, (uint16_t)i, rule, &run->list.block4->match[0] + at);
 			else
-				encode6(flow, (uint16_t)i, &list->block6[block].match[entry]);
+				encode6(flow, (uint16_t)i, rule, &run->list.block6->match[0] + at);
+			run->list.count++;
 		}
+	}
+	return 0;
+}
+
+/* --- entries to a tree --------------------------------------------------------- */
+
+/* Keys of everything: no packet has a larger one. */
+#define KEY_LAST (UINT64_MAX >> 1)
+
+static void port_keys(struct sl_tree_box *box, enum sl_tree_field field, uint16_t low, uint16_t high)
+{
+	/* 0 is the key of a packet without ports */
+	box->low[field] = low + 1u;
+	box->high[field] = high == PORT_LAST ? KEY_LAST : high + 1u;
+}
+
+#define BOX_OF(match, is_timed, box)                                                                      \
+	do {                                                                                              \
+		for (int field = 0; field < SL_TREE_FIELDS; field++)                                      \
+			(box)->high[field] = KEY_LAST;                                                    \
+		if ((match)->flags & SLUICE_MATCH_PORTS) {                                                \
+			port_keys((box), SL_TREE_REMOTE_PORT, (match)->remote_port_low,                   \
+				  (match)->remote_port_high);                                             \
+			port_keys((box), SL_TREE_LOCAL_PORT, (match)->local_port_low,                     \
+				  (match)->local_port_high);                                              \
+		}                                                                                         \
+		if ((match)->flags & SLUICE_MATCH_PROTOCOL)                                               \
+			(box)->low[SL_TREE_PROTOCOL] = (box)->high[SL_TREE_PROTOCOL] = (match)->protocol; \
+		(box)->decides = !(is_timed) && !(match)->terms.which;                                    \
+	} while (0)
+
+static void box_of4(const struct sluice_match4 *match, bool timed, struct sl_tree_box *box)
+{
+	uint32_t low = ntohl(match->remote_be), high = low | ~ntohl(match->mask_be);
+
+	BOX_OF(match, timed, box);
+	if (match->terms.which & SLUICE_TERM_REMOTE_NOT)
+		return;
+	box->low[SL_TREE_FIRST] = low;
+	box->high[SL_TREE_FIRST] = high == UINT32_MAX ? KEY_LAST : high;
+}
+
+static void box_of6(const struct sluice_match6 *match, bool timed, struct sl_tree_box *box)
+{
+	static const enum sl_tree_field fields[2] = {SL_TREE_FIRST, SL_TREE_SECOND};
+
+	BOX_OF(match, timed, box);
+	if (match->terms.which & SLUICE_TERM_REMOTE_NOT)
+		return;
+	for (int i = 0; i < 2; i++) {
+		uint64_t mask = be64toh(match->mask_be[i]), low = be64toh(match->remote_be[i]);
+
+		box->low[fields[i]] = low >> 1;
+		box->high[fields[i]] = (low | ~mask) >> 1;
+		/* keys lack the last bit: the box holds addresses that are not the prefix's */
+		if (mask & 1)
+			box->decides = false;
 	}
 }
 
-static size_t list_size(const struct sl_match_list *list, uint32_t family)
+static int make_boxes(const struct run *run, uint32_t family, struct sl_tree_box **out)
 {
-	return list->blocks * (family == 4 ? sizeof(*list->block4) : sizeof(*list->block6));
+	struct sl_tree_box *boxes = calloc(run->list.count, sizeof(*boxes));
+
+	if (!boxes)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < run->list.count; i++) {
+		if (family == 4)
+			box_of4(&run->list.block4->match[0] + i, run->timed[i], &boxes[i]);
+		else
+			box_of6(&run->list.block6->match[0] + i, run->timed[i], &boxes[i]);
+	}
+	*out = boxes;
+	return 0;
 }
 
-static const void *list_data(const struct sl_match_list *list, uint32_t family)
+/* The leaves of the tree as runs of blocks, and the branches that lead to them. */
+static int plant(const struct sl_match_list *run, uint32_t family, struct sl_tree *tree,
+		 struct sl_match_list *out)
 {
-	return family == 4 ? (const void *)list->block4 : (const void *)list->block6;
+	_cleanup_free_ uint32_t *first = calloc(tree->leaf_count, sizeof(*first));
+	uint32_t blocks = 0;
+
+	if (!first)
+		return -ENOMEM;
+	for (uint32_t leaf = 0; leaf < tree->leaf_count; leaf++) {
+		first[leaf] = blocks;
+		blocks += (tree->leaves[leaf].count + SLUICE_MATCH_BLOCK - 1) / SLUICE_MATCH_BLOCK;
+	}
+	if (allocate_list(out, family, blocks) < 0)
+		return -ENOMEM;
+	for (uint32_t leaf = 0; leaf < tree->leaf_count; leaf++) {
+		const uint32_t *entry = &tree->entries[tree->leaves[leaf].first];
+
+		for (uint32_t i = 0; i < tree->leaves[leaf].count; i++) {
+			uint32_t at = first[leaf] * SLUICE_MATCH_BLOCK + i;
+
+			if (family == 4)
+				(&out->block4->match[0])[at] = (&run->block4->match[0])[entry[i]];
+			else
+				(&out->block6->match[0])[at] = (&run->block6->match[0])[entry[i]];
+		}
+	}
+	for (uint32_t i = 0; i < tree->branch_count; i++) {
+		struct sluice_branch *branch = &tree->branches[i];
+
+		for (int side = 0; side < 2; side++)
+			if (!(branch->child[side] & SLUICE_BRANCH))
+				branch->child[side] = branch->count[side] ? first[branch->child[side]] : 0;
+	}
+	out->count = tree->branch_count;
+	out->branch = SL_TAKE(tree->branches);
+	return 0;
 }
 
-int sl_compile(const struct sl_install *installs, size_t count, uint32_t family, struct sl_ruleset_image *out,
-	       struct sl_error *err)
+/* Takes the run's list, or what a tree makes of it. */
+static int finish_list(struct run *run, uint32_t family, struct sl_match_list *out)
 {
-	struct sl_ruleset_image image = {.family = family};
+	_cleanup_free_ struct sl_tree_box *boxes = NULL;
+	struct sl_tree tree = {0};
+	int rc = 0;
+
+	if (run->list.count > SLUICE_MATCH_BLOCK) {
+		rc = make_boxes(run, family, &boxes);
+		if (rc == 0)
+			rc = sl_tree_build(boxes, run->list.count, &tree);
+	}
+	if (rc == 0 && tree.branch_count > 0) {
+		rc = plant(&run->list, family, &tree, out);
+	} else if (rc == 0) {
+		*out = run->list;
+		run->list = (struct sl_match_list){0};
+	}
+	sl_tree_clear(&tree);
+	return rc;
+}
+
+static int compile_list(const struct sl_install *installs, size_t count, const struct sl_address *address,
+			enum sluice_direction direction, uint32_t entries, struct sl_match_list *out)
+{
+	_cleanup_(clear_run) struct run run = {0};
+	int rc;
+
+	rc = make_run(installs, count, address, direction, entries, &run);
+	if (rc < 0)
+		return rc;
+	return finish_list(&run, address->family, out);
+}
+
+int sl_compile(const struct sl_install *installs, size_t count, const struct sl_address *address,
+	       struct sl_ruleset_image *out, struct sl_error *err)
+{
+	struct sl_ruleset_image image = {.family = address->family};
+	uint32_t entries[SLUICE_DIRECTIONS] = {0};
 	int result;
 
-	if (family != 4 && family != 6)
-		return sl_error(err, EINVAL, "family: %u is neither 4 nor 6", family);
+	if (image.family != 4 && image.family != 6)
+		return sl_error(err, EINVAL, "family: %u is neither 4 nor 6", image.family);
 	if (count > SLUICE_RULES_PER_SESSION)
 		return sl_error(err, E2BIG, "policies: %zu rules, at most %d a session", count,
 				SLUICE_RULES_PER_SESSION);
-	result = count_entries(installs, count, &image, err);
+	result = count_entries(installs, count, address, entries, err);
 	if (result < 0)
 		return result;
-	if (allocate(&image) < 0) {
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		if (compile_list(installs, count, address, direction, entries[direction],
+				 &image.list[direction]) == 0)
+			continue;
 		sl_ruleset_image_clear(&image);
 		return sl_error(err, ENOMEM, "policies: no memory for %zu rules", count);
 	}
-	encode(installs, count, &image);
 	sl_ruleset_image_rehash(&image);
 	*out = image;
 	return 0;
 }
 
+static bool asks_for_options(const struct sl_match_list *list)
+{
+	const uint8_t options = SLUICE_TERM_IP_OPTIONS | SLUICE_TERM_TCP_OPTIONS;
+
+	for (uint32_t i = 0; i < list->blocks * SLUICE_MATCH_BLOCK; i++) {
+		if (list->block4 && ((&list->block4->match[0])[i].terms.which & options))
+			return true;
+		if (list->block6 && ((&list->block6->match[0])[i].terms.which & options))
+			return true;
+	}
+	return false;
+}
+
 void sl_ruleset_image_rehash(struct sl_ruleset_image *image)
 {
 	image->hash = image->family;
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		image->hash = sl_hash(image->hash, list_data(&image->list[direction], image->family),
-				      list_size(&image->list[direction], image->family));
+	image->flags = 0;
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		const struct sl_match_list *list = &image->list[direction];
+		const void *data;
+		size_t size;
+
+		data = sl_match_list_data(list, &size);
+		image->hash = sl_hash(image->hash, data, size);
+		if (list->branch)
+			image->hash = sl_hash(image->hash, list->branch, list->count * sizeof(*list->branch));
+		if (asks_for_options(list))
+			image->flags |= SLUICE_POLICY_OPTIONS;
+	}
 }
 
 void sl_ruleset_image_clear(struct sl_ruleset_image *image)
 {
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		free(image->list[direction].block4);
-		free(image->list[direction].block6);
-	}
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		sl_match_list_clear(&image->list[direction]);
 	*image = (struct sl_ruleset_image){0};
 }
 
@@ -222,14 +420,8 @@ int sl_ruleset_image_equal(const struct sl_ruleset_image *a, const struct sl_rul
 {
 	if (a->hash != b->hash || a->family != b->family)
 		return 0;
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		const struct sl_match_list *left = &a->list[direction], *right = &b->list[direction];
-		size_t size = list_size(left, a->family);
-
-		if (left->count != right->count)
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (!sl_match_list_equal(&a->list[direction], &b->list[direction]))
 			return 0;
-		if (size && memcmp(list_data(left, a->family), list_data(right, b->family), size) != 0)
-			return 0;
-	}
 	return 1;
 }

@@ -5,8 +5,8 @@
  *
  * The order is total (docs/architecture.md, "Rules"): GY before GX, then the
  * smaller precedence, then the rule id in byte order. A flow becomes one entry
- * in the list of its direction when its family fits; the first entry that
- * matches a packet decides.
+ * in the list of its direction when its family fits, and the session's address
+ * where it names that; the first entry that matches a packet decides.
  */
 #ifndef SL_POLICY_COMPILE_H
 #define SL_POLICY_COMPILE_H
@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "policy/address.h"
+#include "policy/match_list.h"
 #include "policy/rule.h"
 #include "sluice/maps.h"
 
@@ -32,32 +34,28 @@ struct sl_install {
 int sl_install_compare(const struct sl_install *a, const struct sl_install *b);
 void sl_install_sort(struct sl_install *installs, size_t count);
 
-struct sl_match_list {
-	uint32_t count;	 /* entries */
-	uint32_t blocks; /* whole blocks; the rest of the last one is zero */
-	/* of the family compiled for; the other pointer is NULL */
-	struct sluice_match4_block *block4;
-	struct sluice_match6_block *block6;
-};
-
 /* The compiled lists of one family; equal images can be shared. */
 struct sl_ruleset_image {
 	uint32_t family;
 	struct sl_match_list list[SLUICE_DIRECTIONS];
+	uint16_t flags; /* enum sluice_policy_flags */
 	uint64_t hash;
 };
 
 /*
- * Compiles installs that are already in order; the ordinal in each entry is
- * the index in the array. Rules without a fitting flow simply have no entry.
+ * Compiles installs that are already in order, for the session at the address;
+ * the ordinal in each entry is the index in the array. Rules without a fitting
+ * flow simply have no entry. A list over SLUICE_MATCH_BLOCK entries becomes a
+ * tree (policy/tree.h), which has at most eight times its blocks. What `binding`
+ * says counts for nothing but whether the rule has a deadline.
  * -E2BIG over SLUICE_MATCHES_PER_DIRECTION or SLUICE_RULES_PER_SESSION;
  * -ENOMEM. Free the image with sl_ruleset_image_clear.
  */
-int sl_compile(const struct sl_install *installs, size_t count, uint32_t family, struct sl_ruleset_image *out,
-	       struct sl_error *err);
+int sl_compile(const struct sl_install *installs, size_t count, const struct sl_address *address,
+	       struct sl_ruleset_image *out, struct sl_error *err);
 void sl_ruleset_image_clear(struct sl_ruleset_image *image);
 
-/* Sets image->hash from the lists: for an image that was read back from the maps. */
+/* Sets image->hash and image->flags from the lists: for an image that was read back from the maps. */
 void sl_ruleset_image_rehash(struct sl_ruleset_image *image);
 int sl_ruleset_image_equal(const struct sl_ruleset_image *a, const struct sl_ruleset_image *b);
 

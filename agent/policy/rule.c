@@ -7,8 +7,11 @@
 
 #include "policy/address.h"
 #include "policy/hash.h"
+#include "policy/redirect.h"
 
-#define PORT_LAST 65535
+#define PORT_LAST	  65535
+#define DSCP_LAST	  63
+#define SUBSCRIBER_PREFIX 64 /* an IPv6 session is its whole /64 */
 
 /* The session manager's name for the side of the match that is not the UE. */
 static const char *remote_field(const struct sluice_flow *flow)
@@ -25,6 +28,8 @@ static int validate_remote(const struct sluice_flow *flow, uint32_t index, struc
 	if (flow->family != 0 && flow->family != 4 && flow->family != 6)
 		return sl_error(err, EINVAL, "flow_list[%u].match: family %u is neither 4 nor 6", index,
 				flow->family);
+	if (flow->has_remote && (flow->flags & SLUICE_FLOW_REMOTE_ASSIGNED))
+		return sl_error(err, EINVAL, "flow_list[%u].remote: both a prefix and assigned", index);
 	if (!flow->has_remote) {
 		if (flow->prefix_length == 0)
 			return 0;
@@ -74,7 +79,91 @@ static int validate_ports(const struct sluice_flow *flow, uint32_t index, struct
 	return 0;
 }
 
-static int validate_flow(const struct sluice_flow *flow, uint32_t index, struct sl_error *err)
+/* The subscriber's side: a prefix that its address lies in, or does not. */
+static int validate_local(const struct sluice_flow *flow, uint32_t index, struct sl_error *err)
+{
+	const uint8_t sides = flow->flags & (SLUICE_FLOW_LOCAL | SLUICE_FLOW_LOCAL_NOT);
+	const unsigned int most = flow->family == 4 ? 32 : SUBSCRIBER_PREFIX;
+	struct sl_address address = {.family = flow->family};
+	char text[SL_ADDRESS_TEXT];
+
+	if (!sides && flow->local_length == 0)
+		return 0;
+	if (!sides || sides == (SLUICE_FLOW_LOCAL | SLUICE_FLOW_LOCAL_NOT) || flow->family == 0)
+		return sl_error(err, EINVAL,
+				"flow_list[%u].local: a prefix in no or in both senses, or of no family",
+				index);
+	memcpy(address.bytes, flow->local, sizeof(address.bytes));
+	sl_address_format(&address, text);
+	if (flow->local_length > most)
+		return sl_error(err, EINVAL,
+				"flow_list[%u].local: '%s/%u' has a prefix length outside 0..%u%s", index,
+				text, flow->local_length, most,
+				flow->family == 6 ? ", what a subscriber has as a whole" : "");
+	for (unsigned int bit = flow->local_length; bit < 128; bit++) {
+		if (flow->local[bit / 8] >> (7 - bit % 8) & 1)
+			return sl_error(err, EINVAL, "flow_list[%u].local: '%s/%u' has host bits set", index,
+					text, flow->local_length);
+	}
+	return 0;
+}
+
+static int validate_terms(const struct sluice_flow *flow, bool redirects, uint32_t index,
+			  struct sl_error *err)
+{
+	const struct sluice_terms *terms = &flow->terms;
+	const uint8_t transport = SLUICE_TERM_TCP_FLAGS | SLUICE_TERM_TCP_OPTIONS | SLUICE_TERM_ICMP_TYPE;
+	const bool has_ports = flow->remote_port_low != 0 || flow->remote_port_high != PORT_LAST ||
+			       flow->local_port_low != 0 || flow->local_port_high != PORT_LAST;
+
+	if ((terms->which & SLUICE_TERM_REMOTE_NOT) && !flow->has_remote &&
+	    !(flow->flags & SLUICE_FLOW_REMOTE_ASSIGNED))
+		return sl_error(err, EINVAL, "flow_list[%u].remote: '!' without a prefix", index);
+	if ((terms->which & SLUICE_TERM_DSCP) && terms->dscp > DSCP_LAST)
+		return sl_error(err, EINVAL, "flow_list[%u].dscp: %u is outside 0..%d", index, terms->dscp,
+				DSCP_LAST);
+	if ((terms->which & (SLUICE_TERM_TCP_FLAGS | SLUICE_TERM_TCP_OPTIONS)) &&
+	    flow->protocol != IPPROTO_TCP)
+		return sl_error(err, EINVAL, "flow_list[%u]: TCP flags or options need protocol TCP, not %u",
+				index, flow->protocol);
+	if ((terms->which & SLUICE_TERM_TCP_FLAGS) && (terms->tcp_value & ~terms->tcp_mask))
+		return sl_error(err, EINVAL, "flow_list[%u].tcp_flags: value 0x%02x outside mask 0x%02x",
+				index, terms->tcp_value, terms->tcp_mask);
+	if ((terms->which & SLUICE_TERM_ICMP_TYPE) && flow->protocol != IPPROTO_ICMP &&
+	    flow->protocol != IPPROTO_ICMPV6)
+		return sl_error(err, EINVAL, "flow_list[%u].icmp_type: needs protocol ICMP or ICMPv6, not %u",
+				index, flow->protocol);
+	if ((terms->which & SLUICE_TERM_ICMP_TYPE) && terms->icmp_low > terms->icmp_high)
+		return sl_error(err, EINVAL, "flow_list[%u].icmp_type: range %u-%u is empty", index,
+				terms->icmp_low, terms->icmp_high);
+	if ((terms->which & SLUICE_TERM_LATER_FRAGMENT) && (has_ports || (terms->which & transport)))
+		return sl_error(
+			err, EINVAL,
+			"flow_list[%u].fragment: a later fragment has neither ports nor TCP or ICMP fields",
+			index);
+	if ((terms->which & SLUICE_TERM_THIS_HOST) && (!redirects || flow->direction != SLUICE_DOWNLINK))
+		return sl_error(err, EINVAL,
+				"flow_list[%u]: sent by this host is for the downlink of redirects", index);
+	return 0;
+}
+
+static bool is_allowed(enum sluice_action action, bool redirects)
+{
+	switch (action) {
+	case SLUICE_PERMIT:
+	case SLUICE_DENY:
+		return true;
+	case SLUICE_PORTAL:
+	case SLUICE_RESET:
+	case SLUICE_REJECT:
+		return redirects;
+	case SLUICE_STEER_FIRST:
+		break;
+	}
+	return false;
+}
+
+static int validate_flow(const struct sluice_flow *flow, bool redirects, uint32_t index, struct sl_error *err)
 {
 	int result;
 
@@ -82,40 +171,110 @@ static int validate_flow(const struct sluice_flow *flow, uint32_t index, struct 
 		return sl_error(err, EINVAL,
 				"flow_list[%u].match.direction: %u is neither UPLINK nor DOWNLINK", index,
 				flow->direction);
-	if (flow->action != SLUICE_PERMIT && flow->action != SLUICE_DENY)
+	if (!is_allowed(flow->action, redirects))
 		return sl_error(err, EINVAL, "flow_list[%u].action: %u is neither PERMIT nor DENY", index,
 				flow->action);
+	if ((flow->flags & SLUICE_FLOW_PROTOCOL_ZERO) && flow->protocol != 0)
+		return sl_error(err, EINVAL, "flow_list[%u].match.ip_proto: both 0 and %u", index,
+				flow->protocol);
 	result = validate_remote(flow, index, err);
-	if (result < 0)
-		return result;
-	return validate_ports(flow, index, err);
+	if (result == 0)
+		result = validate_local(flow, index, err);
+	if (result == 0)
+		result = validate_ports(flow, index, err);
+	if (result == 0)
+		result = validate_terms(flow, redirects, index, err);
+	return result;
+}
+
+static int validate_redirect(const struct sl_rule *rule, struct sl_error *err)
+{
+	struct sl_rule copy = {.redirect = SLUICE_REDIRECT_NONE};
+
+	if (strnlen(rule->redirect_address, sizeof(rule->redirect_address)) == sizeof(rule->redirect_address))
+		return sl_error(err, EINVAL, "redirect: an address without an end in rule '%s'", rule->id);
+	if (rule->redirect == SLUICE_REDIRECT_NONE) {
+		if (rule->redirect_address[0])
+			return sl_error(err, EINVAL, "redirect: '%s' of no type in rule '%s'",
+					rule->redirect_address, rule->id);
+		return 0;
+	}
+	if (rule->steer.mode != SLUICE_STEER_FREE)
+		return sl_error(err, EINVAL, "steer: rule '%s' redirects to a portal already", rule->id);
+	return sl_redirect_set(&copy, "redirect", rule->redirect, rule->redirect_address, err);
+}
+
+static bool is_interface_name(const char *name, size_t size)
+{
+	const size_t length = strnlen(name, size);
+
+	if (length == 0 || length == size || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (name[i] <= ' ' || name[i] >= 0x7f || name[i] == '/' || name[i] == ':')
+			return false;
+	}
+	return true;
+}
+
+static int validate_steer(const struct sl_rule *rule, struct sl_error *err)
+{
+	const struct sl_rule_steer *steer = &rule->steer;
+	bool permits = false;
+
+	if (steer->mode == SLUICE_STEER_FREE)
+		return 0;
+	if (steer->mode != SLUICE_STEER_REDIRECT && steer->mode != SLUICE_STEER_MIRROR)
+		return sl_error(err, EINVAL, "steer.mode: %u is neither redirect nor mirror", steer->mode);
+	if (!is_interface_name(steer->interface, sizeof(steer->interface)))
+		return sl_error(err, EINVAL, "steer.interface: '%.*s' is not the name of an interface",
+				(int)sizeof(steer->interface), steer->interface);
+	if (steer->next_hop_family != 0 && steer->next_hop_family != 4 && steer->next_hop_family != 6)
+		return sl_error(err, EINVAL, "steer.next_hop: family %u is neither 4 nor 6",
+				steer->next_hop_family);
+	if (steer->next_hop_family != 0 && steer->mode == SLUICE_STEER_MIRROR)
+		return sl_error(err, EINVAL,
+				"steer.next_hop: a copy to '%s' goes out as it is, to no next hop",
+				steer->interface);
+	for (uint32_t i = 0; i < rule->flow_count; i++)
+		permits = permits || rule->flows[i].action == SLUICE_PERMIT;
+	if (!permits)
+		return sl_error(err, EINVAL, "steer: rule '%s' permits nothing that could go to '%s'",
+				rule->id, steer->interface);
+	return 0;
 }
 
 int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err)
 {
+	const bool redirects = rule->redirect != SLUICE_REDIRECT_NONE;
 	size_t id_length = strnlen(rule->id, sizeof(rule->id));
+	int result;
 
 	if (id_length == 0)
 		return sl_error(err, EINVAL, "id: a rule without an id");
 	if (id_length == sizeof(rule->id))
 		return sl_error(err, EINVAL, "id: '%.32s...' is longer than %d bytes", rule->id,
 				SLUICE_RULE_ID_SIZE - 1);
-	if (rule->flow_count == 0)
+	result = validate_redirect(rule, err);
+	if (result < 0)
+		return result;
+	if (rule->flow_count == 0 && !redirects)
 		return sl_error(err, EINVAL, "flow_list: empty in rule '%s'", rule->id);
 	if (rule->flow_count > SLUICE_FLOWS_PER_RULE)
 		return sl_error(err, EINVAL, "flow_list: %u flows in rule '%s', at most %d", rule->flow_count,
 				rule->id, SLUICE_FLOWS_PER_RULE);
 	for (uint32_t i = 0; i < rule->flow_count; i++) {
-		int result = validate_flow(&rule->flows[i], i, err);
-
+		result = validate_flow(&rule->flows[i], redirects, i, err);
 		if (result < 0)
 			return result;
 	}
-	return 0;
+	return validate_steer(rule, err);
 }
 
 bool sl_rule_fits(const struct sl_rule *rule, uint32_t family)
 {
+	if (rule->redirect != SLUICE_REDIRECT_NONE && rule->flow_count == 0)
+		return true;
 	for (uint32_t i = 0; i < rule->flow_count; i++)
 		if (rule->flows[i].family == 0 || rule->flows[i].family == family)
 			return true;
@@ -143,7 +302,8 @@ bool sl_rule_equal(const struct sl_rule *a, const struct sl_rule *b)
 uint64_t sl_rule_hash(const struct sl_rule *rule)
 {
 	const uint32_t numbers[] = {rule->precedence, rule->rating_group, rule->hard_timeout_s,
-				    rule->flow_count, rule->redirect, rule->is_static, rule->steer.mode};
+				    rule->flow_count, rule->redirect,	  rule->is_static,
+				    rule->steer.mode};
 	uint64_t hash = sl_hash(0, rule->id, strlen(rule->id));
 
 	hash = sl_hash(hash, numbers, sizeof(numbers));

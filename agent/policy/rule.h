@@ -13,6 +13,9 @@
 #include "base/error.h"
 #include "sluice/maps.h"
 
+/* The name under which a session manager expects what matched no rule; no rule may have it. */
+#define SL_DEFAULT_DROP_RULE "internal_default_drop_flow_rule"
+
 /* Where what the rule permits goes instead, or as well; mode FREE: nowhere. */
 struct sl_rule_steer {
 	enum sluice_steer_mode mode;
@@ -47,11 +50,19 @@ struct sl_rule {
  * an empty or too long id, no flows, too many, host bits set in a prefix, a
  * prefix longer than its family allows, a remote address of no family, ports
  * without TCP, UDP or SCTP, an empty port range, an unknown direction or
- * action. 0 or -EINVAL.
+ * action; a prefix of the subscriber's side that is longer than the /64 of an
+ * IPv6 session; terms that can hold for no packet of the flow's protocol; a
+ * redirect to nowhere (policy/redirect.h), one that is steered as well; a steer
+ * without an interface's name, with a next hop where none is used, or of a rule
+ * that permits nothing. 0 or -EINVAL.
+ *
+ * A rule that redirects needs no flows: they follow from the server's
+ * addresses. If it has some they may send packets to the portal, reset, reject
+ * and ask for this host; those of other rules permit or deny.
  */
 int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err);
 
-/* Fits the family (4 or 6): at least one flow can ever match an address of it. */
+/* Fits the family (4 or 6): at least one flow can ever match an address of it, or they are yet to be made. */
 bool sl_rule_fits(const struct sl_rule *rule, uint32_t family);
 
 /* Same in every field that enforcement sees, id included. */

@@ -15,6 +15,7 @@ struct sl_pool {
 	uint32_t lowest; /* every class before it is built */
 	struct {
 		uint64_t rate;
+		uint32_t users;
 		bool ready;
 	} class[];
 };
@@ -113,20 +114,38 @@ int sl_pool_take(struct sl_pool *pool, uint16_t *minor)
 
 	if (code < 0)
 		return code;
+	pool->class[slot].users = 1;
 	*minor = (uint16_t)(slot + SLUICE_HTB_POOL_MINOR);
 	return 0;
 }
 
 int sl_pool_claim(struct sl_pool *pool, uint16_t minor)
 {
+	int code;
+
 	assert(sl_pool_is_ready(pool, minor));
-	return sl_idpool_claim(pool->ids, slot_of(pool, minor), 1);
+	code = sl_idpool_claim(pool->ids, slot_of(pool, minor), 1);
+	if (code == 0)
+		pool->class[slot_of(pool, minor)].users = 1;
+	return code;
+}
+
+void sl_pool_share(struct sl_pool *pool, uint16_t minor)
+{
+	assert(sl_pool_is_used(pool, minor));
+	pool->class[slot_of(pool, minor)].users++;
+}
+
+uint32_t sl_pool_users(const struct sl_pool *pool, uint16_t minor)
+{
+	return pool->class[slot_of(pool, minor)].users;
 }
 
 void sl_pool_release(struct sl_pool *pool, uint16_t minor)
 {
 	assert(sl_pool_is_used(pool, minor));
-	sl_idpool_release(pool->ids, slot_of(pool, minor), 1);
+	if (--pool->class[slot_of(pool, minor)].users == 0)
+		sl_idpool_release(pool->ids, slot_of(pool, minor), 1);
 }
 
 uint64_t sl_pool_rate(const struct sl_pool *pool, uint16_t minor)

@@ -42,6 +42,10 @@ int sl_pool_take(struct sl_pool *pool, uint16_t *minor);
 
 /* This class, which must be built; -EEXIST when it is taken. */
 int sl_pool_claim(struct sl_pool *pool, uint16_t minor);
+
+/* Who takes or claims a class is its first user; the last one that releases it frees it. */
+void sl_pool_share(struct sl_pool *pool, uint16_t minor);
+uint32_t sl_pool_users(const struct sl_pool *pool, uint16_t minor);
 void sl_pool_release(struct sl_pool *pool, uint16_t minor);
 
 /* What the kernel has, in bit/s; 0 = not known or not the same on every device. */

@@ -23,30 +23,13 @@
 #include "qos/htb.h"
 #include "qos/netlink.h"
 #include "qos/pool.h"
+#include "qos/private.h"
 #include "qos/shape.h"
 #include "sluice/limits.h"
 
 #define POOL_MAX    0x7ff0u /* leaf handles are the minors, and must stay below 7ffe: */
 #define CHUNK_MAX   1024u   /* classes of one call of sl_qos_build() */
 #define LEAVES_MORE 1u	    /* the default class, beside the pool's */
-
-/* One direction: its devices all have the same classes. */
-struct side {
-	const char *name;
-	unsigned int count;
-	struct sl_htb_device device[SL_QOS_DEVICES];
-	struct sl_pool *pool; /* NULL: qos.pool is 0 */
-};
-
-struct sl_qos {
-	struct sl_netlink *netlink;
-	uint64_t link_rate;
-	uint64_t default_rate;
-	uint64_t token_rate;
-	uint32_t pool_size;
-	bool removed; /* the queues are gone: there is nothing to build or to reset any more */
-	struct side side[SLUICE_DIRECTIONS];
-};
 
 static void cleanup_qos(struct sl_qos **qos)
 {
@@ -98,7 +81,7 @@ static int check_config(const struct sl_qos_config *config, struct sl_error *err
 static int read_devices(struct sl_qos *qos, const struct sl_qos_config *config, struct sl_error *err)
 {
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		struct side *side = &qos->side[direction];
+		struct sl_qos_side *side = &qos->side[direction];
 
 		for (unsigned int i = 0; i < config->devices[direction].count; i++) {
 			int code =
@@ -130,7 +113,7 @@ static int check_root(struct sl_qos *qos, const struct sl_htb_device *device, st
 	return 0;
 }
 
-static int set_up_device(struct sl_qos *qos, const struct sl_htb_device *device, bool exists,
+int sl_qos_set_up_device(struct sl_qos *qos, const struct sl_htb_device *device, bool exists,
 			 struct sl_error *err)
 {
 	int code;
@@ -172,7 +155,7 @@ static int set_up_devices(struct sl_qos *qos, struct sl_error *err)
 	int code = 0;
 
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		const struct side *side = &qos->side[direction];
+		const struct sl_qos_side *side = &qos->side[direction];
 
 		for (unsigned int i = 0; i < side->count; i++) {
 			struct sl_htb_root root;
@@ -184,11 +167,11 @@ static int set_up_devices(struct sl_qos *qos, struct sl_error *err)
 		}
 	}
 	for (int direction = 0; direction < SLUICE_DIRECTIONS && code == 0; direction++) {
-		const struct side *side = &qos->side[direction];
+		const struct sl_qos_side *side = &qos->side[direction];
 
 		for (unsigned int i = 0; i < side->count && code == 0; i++) {
 			made[direction][i] = !exists[direction][i];
-			code = set_up_device(qos, &side->device[i], exists[direction][i], err);
+			code = sl_qos_set_up_device(qos, &side->device[i], exists[direction][i], err);
 		}
 	}
 	for (int direction = 0; direction < SLUICE_DIRECTIONS && code < 0; direction++)
@@ -222,7 +205,7 @@ static void count_class(const struct sl_htb_class *seen, void *data)
 		found->differs = true;
 }
 
-static int adopt_classes(struct sl_qos *qos, struct side *side, struct sl_error *err)
+static int adopt_classes(struct sl_qos *qos, struct sl_qos_side *side, struct sl_error *err)
 {
 	_cleanup_free_ struct found *found = calloc(SLUICE_HTB_POOL_MINOR + qos->pool_size, sizeof(*found));
 	struct census census = {.pool = side->pool, .found = found};
@@ -278,7 +261,7 @@ int sl_qos_open(const struct sl_qos_config *config, struct sl_qos **out, struct 
 	}
 	code = set_up_devices(qos, err);
 	for (int direction = 0; direction < SLUICE_DIRECTIONS && code == 0; direction++) {
-		struct side *side = &qos->side[direction];
+		struct sl_qos_side *side = &qos->side[direction];
 
 		code = sl_pool_new(qos->pool_size, &side->pool);
 		if (code < 0)
@@ -306,7 +289,7 @@ int sl_qos_remove(struct sl_qos *qos, struct sl_error *err)
 	int result = 0;
 
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		const struct side *side = &qos->side[direction];
+		const struct sl_qos_side *side = &qos->side[direction];
 
 		for (unsigned int i = 0; i < side->count; i++) {
 			int code = remove_device(qos, &side->device[i], result ? NULL : err);
@@ -321,7 +304,7 @@ int sl_qos_remove(struct sl_qos *qos, struct sl_error *err)
 }
 
 /* The classes on every device, each with its leaf; the first device that fails ends it. */
-static int put_classes(struct sl_qos *qos, const struct side *side, enum sl_htb_put how,
+static int put_classes(struct sl_qos *qos, const struct sl_qos_side *side, enum sl_htb_put how,
 		       const uint16_t *minor, uint32_t count, uint64_t rate, struct sl_error *err)
 {
 	for (unsigned int i = 0; i < side->count; i++) {
@@ -348,7 +331,7 @@ int sl_qos_build(struct sl_qos *qos, uint32_t classes, struct sl_error *err)
 		return 0;
 	/* a direction that fails does not keep the other one from being built */
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		struct side *side = &qos->side[direction];
+		struct sl_qos_side *side = &qos->side[direction];
 		uint32_t count;
 		int code;
 
@@ -385,7 +368,7 @@ static int check_rate(const struct sl_qos *qos, uint64_t rate, struct sl_error *
 }
 
 /* A class that is in use; a pool that does not know it says why. */
-static int check_class(const struct side *side, uint16_t minor, struct sl_error *err)
+static int check_class(const struct sl_qos_side *side, uint16_t minor, struct sl_error *err)
 {
 	if (!side->pool || !sl_pool_holds(side->pool, minor))
 		return sl_error(err, ERANGE, "%s class %x:%x is outside the pool of %u classes", side->name,
@@ -394,12 +377,15 @@ static int check_class(const struct side *side, uint16_t minor, struct sl_error 
 }
 
 /* All devices get the rate, or those that did are brought back. */
-static int set_rate(struct sl_qos *qos, struct side *side, uint16_t minor, uint64_t rate,
+static int set_rate(struct sl_qos *qos, struct sl_qos_side *side, uint16_t minor, uint64_t rate,
 		    struct sl_error *err)
 {
 	uint64_t before = sl_pool_rate(side->pool, minor);
 	int code = put_classes(qos, side, SL_HTB_CHANGE, &minor, 1, rate, err);
 
+	/* somebody removed it, and the audit has not come by yet */
+	if (code == -ENOENT)
+		code = put_classes(qos, side, SL_HTB_MAKE, &minor, 1, rate, err);
 	if (code == 0) {
 		sl_pool_set_rate(side->pool, minor, rate);
 		return 0;
@@ -412,7 +398,7 @@ static int set_rate(struct sl_qos *qos, struct side *side, uint16_t minor, uint6
 int sl_qos_assign(struct sl_qos *qos, enum sluice_direction direction, uint64_t rate, uint16_t *minor,
 		  struct sl_error *err)
 {
-	struct side *side = &qos->side[direction];
+	struct sl_qos_side *side = &qos->side[direction];
 	int code = check_rate(qos, rate, err);
 	uint16_t taken;
 
@@ -437,7 +423,7 @@ int sl_qos_assign(struct sl_qos *qos, enum sluice_direction direction, uint64_t 
 int sl_qos_change(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor, uint64_t rate,
 		  struct sl_error *err)
 {
-	struct side *side = &qos->side[direction];
+	struct sl_qos_side *side = &qos->side[direction];
 	int code = check_rate(qos, rate, err);
 
 	if (code == 0)
@@ -455,7 +441,7 @@ int sl_qos_change(struct sl_qos *qos, enum sluice_direction direction, uint16_t 
 int sl_qos_adopt(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor, uint64_t rate,
 		 struct sl_error *err)
 {
-	struct side *side = &qos->side[direction];
+	struct sl_qos_side *side = &qos->side[direction];
 	int code = check_rate(qos, rate, err);
 	uint64_t known;
 
@@ -486,13 +472,45 @@ int sl_qos_adopt(struct sl_qos *qos, enum sluice_direction direction, uint16_t m
 	return code;
 }
 
+int sl_qos_share(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor, struct sl_error *err)
+{
+	struct sl_qos_side *side = &qos->side[direction];
+	int code = check_class(side, minor, err);
+
+	if (code < 0)
+		return code;
+	if (!sl_pool_is_used(side->pool, minor))
+		return sl_error(err, ENOENT, "%s class %x:%x is not in use", side->name, SLUICE_HTB_MAJOR,
+				minor);
+	sl_pool_share(side->pool, minor);
+	return 0;
+}
+
+uint32_t sl_qos_users(const struct sl_qos *qos, enum sluice_direction direction, uint16_t minor)
+{
+	const struct sl_qos_side *side = &qos->side[direction];
+
+	return check_class(side, minor, NULL) < 0 ? 0 : sl_pool_users(side->pool, minor);
+}
+
+uint64_t sl_qos_rate(const struct sl_qos *qos, enum sluice_direction direction, uint16_t minor)
+{
+	const struct sl_qos_side *side = &qos->side[direction];
+
+	return check_class(side, minor, NULL) < 0 ? 0 : sl_pool_rate(side->pool, minor);
+}
+
 void sl_qos_release(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor)
 {
-	struct side *side = &qos->side[direction];
+	struct sl_qos_side *side = &qos->side[direction];
 	struct sl_error err;
 	int code;
 
 	assert(side->pool);
+	if (sl_pool_users(side->pool, minor) > 1) {
+		sl_pool_release(side->pool, minor);
+		return;
+	}
 	/* a class that keeps its low rate is still a class: the next assign sets another */
 	code = qos->removed ? 0 : set_rate(qos, side, minor, qos->link_rate, &err);
 	if (code < 0)

@@ -75,7 +75,32 @@ int sl_qos_change(struct sl_qos *qos, enum sluice_direction direction, uint16_t 
 /* Takes a class that is in use already (restart) and brings its rate to this one if it differs. */
 int sl_qos_adopt(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor, uint64_t rate,
 		 struct sl_error *err);
+
+/*
+ * One more user of a class that is in use: a rule of a dual-stack subscriber is
+ * one queue for two sessions. It is free again when each of them has released
+ * it. -ENOENT when it is not in use.
+ */
+int sl_qos_share(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor, struct sl_error *err);
+uint32_t sl_qos_users(const struct sl_qos *qos, enum sluice_direction direction, uint16_t minor);
+/* bit/s of a class in use; 0: not known, or not the same on every device. */
+uint64_t sl_qos_rate(const struct sl_qos *qos, enum sluice_direction direction, uint16_t minor);
 void sl_qos_release(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor);
+
+/*
+ * Compares one device's queues with what they should be and repairs them: the
+ * qdisc, the default class and every class of the pool that is built, with its
+ * queue and, if it is in use, its rate. Devices are numbered from 0. Also follows
+ * a device that changed its MTU or was made anew. A device that is not there has
+ * nothing to repair. -ENOENT beyond the last device; -EEXIST: another's qdisc
+ * is in the place of ours.
+ */
+struct sl_qos_audit {
+	char device[16];
+	uint32_t repairs;
+	const char *what; /* the gravest; NULL: nothing */
+};
+int sl_qos_audit(struct sl_qos *qos, unsigned int number, struct sl_qos_audit *out, struct sl_error *err);
 
 void sl_qos_pool_status(const struct sl_qos *qos, enum sluice_direction direction,
 			struct sl_qos_pool_status *out);

@@ -8,10 +8,8 @@
 #include <stdint.h>
 
 #include "policy/address.h"
+#include "policy/rule.h"
 #include "sluice/maps.h"
-
-/* The name under which a session manager expects what matched no rule. */
-#define SL_DEFAULT_DROP_RULE "internal_default_drop_flow_rule"
 
 struct sl_usage_record {
 	const char *imsi;    /* digits; owned by the session, valid until the loop runs again */
@@ -22,6 +20,7 @@ struct sl_usage_record {
 	uint32_t shard;
 	uint64_t since_ns; /* CLOCK_MONOTONIC */
 	enum sluice_origin origin;
+	bool is_default;   /* the default drop's */
 	bool retired;	   /* no packet is counted here any more */
 	bool final;	   /* retired, and no packet can still be adding to it */
 	uint32_t sequence; /* of its retirement: the same slot may be retired again, with other counts */

@@ -4,10 +4,15 @@
  * a lost report harms nothing: the next one says it again. What is final is
  * repeated until a report that carried it was acknowledged.
  *
- * One report is under way at a time. A cycle over many sessions takes several
- * messages, each sent when the one before was acknowledged; all retired usage
- * goes into every message, because a session manager takes a report without a
- * session's records as that session's end.
+ * A session manager takes a report without a session's records as that
+ * session's end. So a report is one message as long as the receiver allows; all
+ * records of a session are in the same message; and the sessions that have
+ * ended are in every message of a cycle that needs several, before all others.
+ * Of an ended session the records that count nothing are left out as long as
+ * one record remains.
+ *
+ * One message is under way at a time; the next one of a cycle is sent when it
+ * was acknowledged.
  */
 #ifndef SL_USAGE_REPORTER_H
 #define SL_USAGE_REPORTER_H
@@ -19,17 +24,11 @@
 #include "base/error.h"
 #include "usage/record.h"
 
-/*
- * Records in one message: with the longest rule ids about 3 MiB, below the 4 MiB
- * that gRPC peers accept by default. Retired usage takes at most seven eighths
- * of it; beyond that number at one time the rest waits for the next message.
- */
-#define SL_REPORT_RECORDS	  8000
-#define SL_REPORT_RETIRED_RECORDS 7000
-
 struct sl_reporter_ops {
-	size_t (*active)(struct sl_usage_record *out, size_t max, uint64_t *cursor, void *user);
-	size_t (*retired)(struct sl_usage_record *out, size_t max, void *user);
+	/* As sl_control_session_usage. */
+	size_t (*session)(bool ended, struct sl_usage_record *out, size_t max, uint32_t *slot, void *user);
+	/* Bytes that the record takes in a message, at most; never 0. */
+	size_t (*size)(const struct sl_usage_record *record);
 	void (*acknowledge)(const struct sl_usage_receipt *receipts, size_t count, void *user);
 	/* Sends one message; sl_reporter_done is called later. -errno: not even tried. */
 	int (*send)(const struct sl_usage_record *records, size_t count, void *user);
@@ -49,7 +48,15 @@ struct sl_reporter_stats {
 
 struct sl_reporter;
 
-int sl_reporter_new(const struct sl_reporter_ops *ops, void *user, struct sl_reporter **out);
+/*
+ * max_bytes: of one message. Sessions that have ended take at most seven eighths
+ * of it, so that the others are reported, too; those beyond wait for a further
+ * message of the cycle, which goes out as soon as the first ones are
+ * acknowledged. Of a session that is longer than a message, what fits is sent,
+ * and the rest when that was acknowledged.
+ */
+int sl_reporter_new(const struct sl_reporter_ops *ops, size_t max_bytes, void *user,
+		    struct sl_reporter **out);
 void sl_reporter_free(struct sl_reporter *reporter);
 
 /* The interval has passed: begins a cycle unless one is under way. */

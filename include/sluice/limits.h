@@ -55,6 +55,10 @@
  * egress; the other bits belong to the operator and are left as they are. */
 #define SLUICE_MARK_MASK 0x0000ffffu
 
+/* In their place: to the portal on this host, and what sluice itself answers. Never classes. */
+#define SLUICE_MARK_PORTAL 0xfffe
+#define SLUICE_MARK_ANSWER 0xffff
+
 /* Major number of the HTB qdiscs that sluice makes; below 0x8000, where the
  * kernel's automatic handles begin, so that ours are recognised as ours. */
 #define SLUICE_HTB_MAJOR	 0x7ffe

@@ -8,9 +8,10 @@
  * nanoseconds (bpf_ktime_get_ns).
  *
  * The way of a packet through the maps:
- *   endpoints4|6[address] -> policies[slot] -> matches4|6[block..] -> binding -> usage[slot]
+ *   endpoints4|6[address] -> policies[slot] -> branches[slot..] -> matches4|6[block..] -> binding ->
+ * usage[slot]
  *
- * The way of an update: new match blocks, bindings, usage slots and policy are
+ * The way of an update: new branches, match blocks, bindings, usage slots and policy are
  * written where no packet looks; then one endpoint entry is replaced, which
  * publishes them; what the old policy alone used is freed after a grace period.
  */
@@ -45,6 +46,44 @@ struct sluice_endpoint {
 	char imsi[SLUICE_IMSI_SIZE];
 };
 
+/*
+ * index4, index6: the same way once more, address -> policy, without the calls
+ * of the kernel's hash, which cost more than all the rest. Packets try it
+ * first; an address that is not in it is looked up in endpoints4 or endpoints6.
+ * Written by the agent after those, and removed before; an entry is the
+ * packet's own only if the policy's tag says so, too. Element 0 has, in its
+ * first entry, the number of buckets that follow; 0: there is no index.
+ */
+#define SLUICE_INDEX4_ENTRIES 8
+#define SLUICE_INDEX6_ENTRIES 4
+
+/* index4: value. Lower half: the address as it lies in the packet; upper: slot in policies + 1. 0: free */
+struct sluice_index4 {
+	__u64 entry[SLUICE_INDEX4_ENTRIES];
+};
+
+struct sluice_index6_entry {
+	__u64 prefix; /* as it lies in the packet */
+	__u32 policy; /* slot in policies + 1; 0: free */
+	__u32 reserved;
+};
+
+/* index6: value */
+struct sluice_index6 {
+	struct sluice_index6_entry entry[SLUICE_INDEX6_ENTRIES];
+};
+
+/* Which element; `buckets` is not 0. */
+static inline __u32 sluice_index4_bucket(__u32 address, __u32 buckets)
+{
+	return 1 + (__u32)((__u64)(address * 0x9e3779b1u) * buckets >> 32);
+}
+
+static inline __u32 sluice_index6_bucket(__u64 prefix, __u32 buckets)
+{
+	return 1 + (__u32)((prefix * 0x9e3779b97f4a7c15ull >> 32) * buckets >> 32);
+}
+
 /* What one rule means for one session: stable for the life of (session, rule, version). */
 struct sluice_binding {
 	__u32 usage;	      /* slot in usage and usage_owners */
@@ -55,8 +94,11 @@ struct sluice_binding {
 
 /*
  * policies: everything a packet of one endpoint needs, never changed while
- * published. uplink/downlink name runs of whole blocks in matches4 or matches6
- * according to the family of the endpoint; the count is in entries.
+ * published. What a direction is judged by lies in matches4 or matches6,
+ * according to the family of the endpoint: a short list is one run of whole
+ * blocks, its count that of the entries; a longer one is a tree whose leaves
+ * are such runs: SLUICE_BRANCH and the slot of its root, which is the first of
+ * `count` branches in a row. The blocks of its leaves lie in a row as well.
  */
 struct sluice_policy {
 	__u32 session;
@@ -111,7 +153,7 @@ struct sluice_terms {
 	__u8 dscp;
 	__u8 tcp_mask; /* (flags & tcp_mask) == tcp_value, */
 	__u8 tcp_value;
-	__u8 tcp_any; /* and, unless it is 0, flags & tcp_any; the header's own bits */
+	__u8 tcp_any;  /* and, unless it is 0, flags & tcp_any; the header's own bits */
 	__u8 icmp_low; /* inclusive */
 	__u8 icmp_high;
 	__u8 ip_options_present;
@@ -166,6 +208,48 @@ struct sluice_match6_block {
 	struct sluice_match6 match[SLUICE_MATCH_BLOCK];
 };
 
+/* Bit of a reference: it names a slot in branches, not a block. */
+#define SLUICE_BRANCH 0x80000000u
+
+/* Branches from the root to a leaf. The tree is cut there, and longer leaves are scanned. */
+#define SLUICE_TREE_DEPTH 24
+
+/*
+ * branches: value. A packet is three words, none of which uses its highest bit,
+ * so that a difference tells which is less: the remote address (IPv4 in the
+ * first word; of IPv6 the upper 63 bits of each half), and sluice_word_transport.
+ * The key is the part of them that the branch names. A packet
+ * whose key is below the pivot goes to child 1, all others to child 0. A leaf
+ * holds, in order, every entry that can match there; that they do is checked in
+ * full there, so that a word may say less than the packet.
+ */
+struct sluice_branch {
+	__u64 pivot;
+	__u64 mask;	/* of the third word */
+	__u32 child[2]; /* first block of a leaf, or SLUICE_BRANCH and a slot */
+	__u16 count[2]; /* entries of a leaf */
+	__u8 first;	/* 1: the key is the first word, */
+	__u8 second;	/* or the second */
+	__u16 reserved;
+};
+
+/* The fields of the third word. A port is one more than it is; 0: the packet has none. */
+#define SLUICE_WORD_REMOTE_PORT 25
+#define SLUICE_WORD_LOCAL_PORT	8
+#define SLUICE_WORD_PROTOCOL	0
+#define SLUICE_WORD_PORT_MASK	0x1ffffull
+
+static inline __u64 sluice_word_transport(__u32 has_ports, __u32 remote_port, __u32 local_port,
+					  __u32 protocol)
+{
+	__u64 word = protocol;
+
+	if (has_ports)
+		word |= (__u64)(remote_port + 1) << SLUICE_WORD_REMOTE_PORT |
+			(__u64)(local_port + 1) << SLUICE_WORD_LOCAL_PORT;
+	return word;
+}
+
 struct sluice_counter {
 	__u64 bytes;
 	__u64 packets;
@@ -180,11 +264,18 @@ enum sluice_steer_mode {
 /* steers: value; where rules with an interface of their own send packets. At most SLUICE_STEERS. */
 struct sluice_steer {
 	enum sluice_steer_mode mode;
-	__u32 ifindex;	      /* 0: the interface is not there now */
+	__u32 ifindex;	       /* 0: the interface is not there now */
 	__u32 next_hop_family; /* 4, 6: resolved as a neighbour on it; 0: the frame goes as it is */
-	__u8 next_hop[16];    /* network order */
+	__u8 next_hop[16];     /* network order */
 	char name[16];
 	__u32 reserved;
+};
+
+/* portal: key; the value is a listening TCP socket, which the kernel takes out when it is closed */
+enum sluice_portal {
+	SLUICE_PORTAL_IPV4,
+	SLUICE_PORTAL_IPV6,
+	SLUICE_PORTAL_SOCKETS,
 };
 
 /* usage: value; added to atomically by packets, never goes back, read through mmap */
@@ -237,6 +328,8 @@ struct sluice_session_record {
 	__u32 downlink_tunnel;
 	__u32 shard;
 	__u32 default_usage;
+	__u32 twin; /* slot + 1 of the subscriber's session of the other family; 0: none */
+	__u32 reserved;
 	__u64 ambr_uplink;
 	__u64 ambr_downlink;
 	__u64 since_ns;
@@ -251,6 +344,8 @@ enum sluice_flow_flags {
 	SLUICE_FLOW_PROTOCOL_ZERO = 1 << 0, /* protocol 0 is meant, not any */
 	SLUICE_FLOW_LOCAL = 1 << 1,	    /* the session's address is in local/local_length, */
 	SLUICE_FLOW_LOCAL_NOT = 1 << 2,	    /* or outside it */
+	SLUICE_FLOW_REMOTE_ASSIGNED =
+		1 << 3, /* the remote is the session's own address (with REMOTE_NOT: any other) */
 };
 
 /* One FlowDescription, in the session manager's terms. flows: value */
@@ -294,8 +389,8 @@ struct sluice_rule_record {
 	__u64 gbr_downlink;
 	__u32 hard_timeout_s; /* 0 = none */
 	__u32 rating_group;
-	__u32 redirect; /* enum sluice_redirect; its flows follow from the server's addresses */
-	__u32 steer;	/* slot in steers + 1; 0: none */
+	__u32 redirect;	 /* enum sluice_redirect; its flows follow from the server's addresses */
+	__u32 steer;	 /* slot in steers + 1; 0: none */
 	__u32 is_static; /* the content comes from the policy directory */
 	__u32 reserved;
 	char redirect_address[SLUICE_REDIRECT_SIZE];
@@ -331,10 +426,13 @@ struct sluice_usage_owner {
 _Static_assert(sizeof(struct sluice_ip4) == 4, "endpoints4 key");
 _Static_assert(sizeof(struct sluice_ip6_prefix) == 8, "endpoints6 key");
 _Static_assert(sizeof(struct sluice_endpoint) == 24, "endpoint value");
+_Static_assert(sizeof(struct sluice_index4) == 64, "an index bucket is a cache line");
+_Static_assert(sizeof(struct sluice_index6) == 64, "an index bucket is a cache line");
 _Static_assert(sizeof(struct sluice_binding) == 16, "binding");
 _Static_assert(sizeof(struct sluice_policy) == 128, "a policy is two cache lines");
 _Static_assert(sizeof(struct sluice_match4) == 32, "match4");
 _Static_assert(sizeof(struct sluice_match6) == 64, "match6");
+_Static_assert(sizeof(struct sluice_branch) == 32, "branch");
 _Static_assert(sizeof(struct sluice_usage) == 64, "a usage slot is one cache line");
 _Static_assert(sizeof(struct sluice_flow) == 72, "flow");
 _Static_assert(sizeof(struct sluice_terms) == 11, "terms");

@@ -10,18 +10,19 @@
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
 
-#define SLUICE_DROP_REASONS(X)                                                      \
-	X(NONE, "none", "not dropped")                                              \
-	X(RULE_DENY, "rule-deny", "the first rule that matched says DENY")          \
-	X(NO_RULE, "no-rule", "no rule of the session matched: default drop")       \
-	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session has this address")  \
-	X(MALFORMED, "malformed", "the headers contradict each other or end early") \
-	X(NOT_IP, "not-ip", "neither IPv4, IPv6 nor a control protocol")            \
-	X(POLICY_MISSING, "policy-missing", "the session's policy could not be read: a defect")   \
-	X(FRAGMENT_OFFSET, "fragment-offset",                                       \
-	  "a fragment with offset 1, which only serves to hide TCP flags (RFC 3128)") \
-	X(REDIRECTED, "redirected", "the session is redirected and this is not what can be: see redirect.others") \
-	X(PORTAL_DOWN, "portal-down", "for the portal, but no agent is running")        \
+#define SLUICE_DROP_REASONS(X)                                                                  \
+	X(NONE, "none", "not dropped")                                                          \
+	X(RULE_DENY, "rule-deny", "the first rule that matched says DENY")                      \
+	X(NO_RULE, "no-rule", "no rule of the session matched: default drop")                   \
+	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session has this address")              \
+	X(MALFORMED, "malformed", "the headers contradict each other or end early")             \
+	X(NOT_IP, "not-ip", "neither IPv4, IPv6 nor a control protocol")                        \
+	X(POLICY_MISSING, "policy-missing", "the session's policy could not be read: a defect") \
+	X(FRAGMENT_OFFSET, "fragment-offset",                                                   \
+	  "a fragment with offset 1, which only serves to hide TCP flags (RFC 3128)")           \
+	X(REDIRECTED, "redirected",                                                             \
+	  "the session is redirected and this is not what can be: see redirect.others")         \
+	X(PORTAL_DOWN, "portal-down", "for the portal, but no agent is running")                \
 	X(INTERFACE_MISSING, "interface-missing", "the rule sends it to an interface that is not there")
 
 enum sluice_drop_reason {
@@ -40,7 +41,7 @@ enum sluice_drop_reason {
 	X(BFD, "bfd", "single-hop BFD, TTL 255 (RFC 5881)")                                    \
 	X(OSPF, "ospf", "OSPF to its multicast groups or with TTL 1 (RFC 2328, RFC 5340)")     \
 	X(LINK_LAYER, "link-layer", "LACP, LLDP, EAPOL, STP and other slow protocols")         \
-	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session; unknown_subscriber: pass") \
+	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session; unknown_subscriber: pass")    \
 	X(ANSWER, "answer", "a reset or rejection made by sluice itself")
 
 enum sluice_pass_kind {
@@ -59,9 +60,9 @@ enum sluice_direction {
 enum sluice_action {
 	SLUICE_PERMIT = 0,
 	SLUICE_DENY = 1,
-	SLUICE_PORTAL = 2, /* to the agent's portal, uplink only */
-	SLUICE_RESET = 3,  /* dropped; TCP is answered with a reset */
-	SLUICE_REJECT = 4, /* dropped; TCP is answered with a reset, the rest with ICMP "prohibited" */
+	SLUICE_PORTAL = 2,	 /* to the agent's portal, uplink only */
+	SLUICE_RESET = 3,	 /* dropped; TCP is answered with a reset */
+	SLUICE_REJECT = 4,	 /* dropped; TCP is answered with a reset, the rest with ICMP "prohibited" */
 	SLUICE_STEER_FIRST = 64, /* from here on: a slot in steers. Entries only, never flows */
 };
 

@@ -34,7 +34,8 @@ struct ctl_command {
 };
 
 extern const struct ctl_command command_status, command_sessions, command_session, command_rules,
-	command_usage, command_drops, command_activate, command_deactivate, command_watch, command_detach;
+	command_usage, command_policies, command_desired, command_drops, command_redirects, command_activate,
+	command_deactivate, command_watch, command_detach;
 
 /*
  * Options that every command takes, for getopt_long: CTL_SHORT and CTL_LONG go

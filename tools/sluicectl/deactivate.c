@@ -56,7 +56,7 @@ static void on_page(const ProtobufCMessage *message, void *user)
 	size_t i;
 
 	for (i = 0; i < page->n_sessions; i++) {
-		if (page->sessions[i]->state != SLUICE__V1__SESSION__STATE__ACTIVE ||
+		if (page->sessions[i]->state == SLUICE__V1__SESSION__STATE__ENDED ||
 		    !same_address(wanted, page->sessions[i]->address))
 			continue;
 		wanted->found = true;

@@ -13,8 +13,9 @@
 #define DEFAULT_SOCKET "/run/sluice/api.sock"
 
 static const struct ctl_command *const commands[] = {
-	&command_status, &command_sessions, &command_session,	 &command_rules, &command_usage,
-	&command_drops,	 &command_activate, &command_deactivate, &command_watch, &command_detach,
+	&command_status,     &command_sessions, &command_session, &command_rules,     &command_usage,
+	&command_policies,   &command_desired,	&command_drops,	  &command_redirects, &command_activate,
+	&command_deactivate, &command_watch,	&command_detach,
 };
 
 static const char common_help[] =

@@ -1,38 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/cleanup.h"
+#include <string.h>
+
 #include "base/units.h"
 #include "list.h"
 #include "output.h"
 #include "sluice/v1/admin.pb-c.h"
 
-static void cell_ports(struct table *table, uint32_t low, uint32_t high)
+#define FURTHER_SIZE 512
+
+/* "name value" behind what is there, with a blank between; an empty value says nothing. */
+static void add_part(char text[FURTHER_SIZE], const char *name, const char *value)
 {
-	if (low == 0 && high == 65535)
-		table_cell(table, "%s", "");
-	else if (low == high)
-		table_cell(table, "%u", low);
-	else
-		table_cell(table, "%u-%u", low, high);
+	size_t used = strlen(text);
+
+	if (value[0])
+		snprintf(text + used, FURTHER_SIZE - used, "%s%s %s", used ? " " : "", name, value);
 }
 
-static void cell_protocol(struct table *table, uint32_t protocol)
+/* What has no column of its own: of the rule where its lines begin, and of the flow. */
+static void cell_further(struct table *table, const Sluice__V1__Rule *rule, const Sluice__V1__Flow *flow,
+			 bool first)
 {
-	static const struct {
-		uint32_t number;
-		const char *name;
-	} names[] = {{1, "icmp"}, {6, "tcp"}, {17, "udp"}, {58, "icmpv6"}, {132, "sctp"}};
-	size_t i;
+	char text[FURTHER_SIZE] = "";
 
-	for (i = 0; i < SL_ARRAY_SIZE(names); i++) {
-		if (names[i].number == protocol) {
-			table_cell(table, "%s", names[i].name);
-			return;
+	if (first) {
+		add_part(text, "redirect-to", rule->redirect);
+		if (rule->steer) {
+			add_part(text, rule->steer->mode, rule->steer->interface);
+			add_part(text, "next-hop", rule->steer->next_hop);
 		}
+		if (rule->is_static)
+			add_part(text, "from", "policy-directory");
 	}
-	if (protocol)
-		table_cell(table, "%u", protocol);
-	else
-		table_cell(table, "any");
+	if (flow) {
+		add_part(text, "local", flow->local);
+		add_part(text, "dscp", flow->dscp);
+		add_part(text, "tcp-flags", flow->tcp_flags);
+		add_part(text, "tcp-options", flow->tcp_options);
+		add_part(text, "icmp-type", flow->icmp_type);
+		add_part(text, "fragment", flow->fragment);
+		add_part(text, "ip-options", flow->ip_options);
+		add_part(text, "sent-by", flow->this_host ? "this-host" : "");
+	}
+	table_cell(table, "%s", text);
 }
 
 static void add_flow(struct table *table, const Sluice__V1__Rule *rule, const Sluice__V1__Flow *flow,
@@ -57,10 +67,11 @@ static void add_flow(struct table *table, const Sluice__V1__Rule *rule, const Sl
 	}
 	table_cell(table, "%s", flow ? flow->direction : "");
 	table_cell(table, "%s", flow ? flow->action : "");
-	cell_protocol(table, flow ? flow->protocol : 0);
+	table_cell(table, "%s", flow && flow->protocol[0] ? flow->protocol : "any");
 	table_cell(table, "%s", flow && flow->remote[0] ? flow->remote : "any");
-	cell_ports(table, flow ? flow->remote_port_low : 0, flow ? flow->remote_port_high : 65535);
-	cell_ports(table, flow ? flow->local_port_low : 0, flow ? flow->local_port_high : 65535);
+	table_cell(table, "%s", flow ? flow->remote_port : "");
+	table_cell(table, "%s", flow ? flow->local_port : "");
+	cell_further(table, rule, flow, first);
 }
 
 static void add_page(struct table *table, const ProtobufCMessage *message)
@@ -82,7 +93,7 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 {
 	static const char *const headers[] = {
 		"RULE",	  ">PRECEDENCE", ">SESSIONS", ">MBR UL",     ">MBR DL",	   ">TIMEOUT", "DIRECTION",
-		"ACTION", "PROTOCOL",	 "REMOTE",    "REMOTE PORT", "LOCAL PORT", NULL};
+		"ACTION", "PROTOCOL",	 "REMOTE",    "REMOTE PORT", "LOCAL PORT", "FURTHER",  NULL};
 	Sluice__V1__ListRulesRequest request = SLUICE__V1__LIST_RULES_REQUEST__INIT;
 	int ret;
 
@@ -98,6 +109,6 @@ const struct ctl_command command_rules = {
 	.arguments = "[OPTION]...",
 	.summary = "All rules of different content, their flows, and how many sessions have them",
 	.help = "A rule with several flows takes several lines. The smaller precedence decides\n"
-		"first.\n",
+		"first. FURTHER: what else a packet must have, and where the rule sends it.\n",
 	.run = run,
 };

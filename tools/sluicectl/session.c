@@ -89,7 +89,7 @@ static void print_rules(const Sluice__V1__Session *session, FILE *file)
 		table_cell(table, "%u", rule->version);
 		table_cell(table, "%s", output_enum(&sluice__v1__origin__descriptor, (int)rule->origin));
 		table_cell(table, "%u", rule->precedence);
-		table_cell(table, "%s", rule->action);
+		table_cell(table, "%s%s%s", rule->action, rule->target[0] ? " " : "", rule->target);
 		cell_rates(table, rule->mbr_uplink, rule->mbr_downlink);
 		cell_classes(table, rule->uplink_class, rule->downlink_class);
 		cell_timeout(table, rule);

@@ -38,6 +38,46 @@ static void print_session_manager(const Sluice__V1__SessionManager *peer)
 	}
 }
 
+static void print_policy(const Sluice__V1__PolicyDirectory *directory)
+{
+	_cleanup_free_ char *problem = NULL;
+
+	if (!directory)
+		return;
+	printf("policy directory     %s: %u rules, %u base names, read %s\n", directory->path,
+	       directory->rules, directory->base_names, output_time(directory->loaded_ms));
+	if (directory->problem[0]) {
+		problem = table_escape(directory->problem);
+		printf("                     NOT READ since: %s\n", problem);
+	}
+}
+
+static void print_desired(const Sluice__V1__DesiredState *desired)
+{
+	if (!desired || (!desired->rules && !desired->repairs))
+		return;
+	printf("desired              %u subscriber%s, %u rule%s, %u failing, %" PRIu64
+	       " repair%s, next time %s\n",
+	       desired->subscribers, output_plural(desired->subscribers), desired->rules,
+	       output_plural(desired->rules), desired->failing, desired->repairs,
+	       output_plural(desired->repairs), output_time(desired->next_ms));
+}
+
+static void print_audit(const Sluice__V1__Audit *audit)
+{
+	_cleanup_free_ char *last = NULL;
+
+	if (!audit)
+		return;
+	printf("audit                %" PRIu64 " pass%s, %" PRIu64 " repair%s, %" PRIu64 " failure%s\n",
+	       audit->passes, audit->passes == 1 ? "" : "es", audit->repairs, output_plural(audit->repairs),
+	       audit->failures, output_plural(audit->failures));
+	if (audit->last[0]) {
+		last = table_escape(audit->last);
+		printf("                     last: %s\n", last);
+	}
+}
+
 static void print_hooks(const Sluice__V1__Status *status)
 {
 	static const char *const headers[] = {"INTERFACE", "ROLE",   "HOOK", "ATTACHED",
@@ -105,6 +145,9 @@ static void print_status(const Sluice__V1__Status *status)
 								   : "  (DIFFERENT: see the agent's log)");
 	printf("unknown subscribers  %s\n", status->unknown_subscriber);
 	print_session_manager(status->session_manager);
+	print_audit(status->audit);
+	print_policy(status->policy_directory);
+	print_desired(status->desired);
 	if (server)
 		printf("gRPC server          %u connection%s, %" PRIu64 " call%s, %" PRIu64
 		       " failed, %" PRIu64 " refused, %" PRIu64 " message%s dropped\n",

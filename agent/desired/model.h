@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What desired/ keeps in memory; private to the folder. */
+#ifndef SL_DESIRED_MODEL_H
+#define SL_DESIRED_MODEL_H
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "desired/desired.h"
+
+struct sl_scope {
+	bool subscriber_wide;
+	char apn[SLUICE_APN_SIZE];
+	struct sl_desired_rule *rules; /* owned; names by malloc, rules in the table */
+	size_t rule_count;
+	bool fresh; /* set by the request that is being applied */
+	struct sl_scope *next;
+};
+
+/* A rule id in a session, wanted now or earlier: so that no version comes twice. */
+struct sl_track {
+	char *id;
+	uint32_t version; /* the last one in force; 0: none yet */
+	bool owned;	  /* what is in the session is there because of a scope */
+	/* CLOCK_MONOTONIC */
+	uint64_t deadline_ns; /* hard timeout of the content below; 0: none */
+	uint64_t retry_ns;    /* refused: not before */
+	uint32_t refusals;    /* in a row */
+	uint64_t content;     /* hash of what was put in last */
+};
+
+struct sl_tracked {
+	struct sl_address address;
+	struct sl_track *tracks; /* by id */
+	size_t count;
+	size_t capacity;
+	bool seen; /* in this pass */
+	struct sl_tracked *next;
+};
+
+struct sl_desired_subscriber {
+	char imsi[SLUICE_IMSI_SIZE];
+	struct sl_scope *scopes;
+	struct sl_tracked *sessions;
+	uint64_t next_ns; /* the next time in its scopes; UINT64_MAX: none */
+	UT_hash_handle hh;
+	struct sl_desired_subscriber *prev, *next;
+};
+
+struct sl_desired {
+	struct sl_desired_config config;
+	const struct sl_catalog *catalog;
+	struct sl_rule_table *table; /* dynamic rules, each content once */
+	size_t flows;		     /* of those */
+	struct sl_desired_subscriber *by_imsi;
+	struct sl_desired_subscriber *all;
+	struct sl_desired_subscriber *cursor; /* the next one to be checked; NULL: begin anew */
+	size_t rules;
+	uint64_t next_ns;
+	uint64_t repairs;
+	uint64_t checks;
+	struct sl_desired_timer *timer;
+};
+
+/* subscribers.c */
+struct sl_desired_subscriber *sl_subscriber_of(const struct sl_desired *desired, const char *imsi);
+struct sl_desired_subscriber *sl_subscriber_make(struct sl_desired *desired, const char *imsi);
+/* Unless something is wanted for it, or one of its sessions is remembered. */
+void sl_subscriber_collect(struct sl_desired *desired, struct sl_desired_subscriber *subscriber);
+/* Puts `scope` in the place of the one it is about; NULL rules: takes that away. */
+void sl_scope_put(struct sl_desired *desired, struct sl_desired_subscriber *subscriber,
+		  struct sl_scope *scope);
+void sl_scope_free(struct sl_desired *desired, struct sl_scope *scope);
+bool sl_scope_is(const struct sl_scope *scope, bool subscriber_wide, const char *apn);
+
+/* tracks.c */
+struct sl_tracked *sl_tracked_find(const struct sl_desired_subscriber *subscriber,
+				   const struct sl_address *address);
+struct sl_tracked *sl_tracked_make(struct sl_desired_subscriber *subscriber,
+				   const struct sl_address *address);
+void sl_tracked_free(struct sl_tracked *tracked);
+struct sl_track *sl_track_find(const struct sl_tracked *tracked, const char *id);
+/* The pointer holds until the next one is made; NULL: out of memory. */
+struct sl_track *sl_track_make(struct sl_tracked *tracked, const char *id);
+
+/*
+ * wanted.c: the rules that a session of this APN should have at a time, each id
+ * once, in the order of their ids. `out` has room for SLUICE_RULES_PER_SESSION;
+ * what is wanted beyond that is left out. Rules live as long as the scopes and
+ * the catalogue. -ENOMEM.
+ */
+int sl_wanted_rules(const struct sl_desired_subscriber *subscriber, const struct sl_catalog *catalog,
+		    const char *apn, uint64_t now_ns, const struct sl_rule **out, size_t *count);
+/* Whether a rule of this id is among what fresh scopes want now. */
+bool sl_wanted_freshly(const struct sl_desired_subscriber *subscriber, const struct sl_catalog *catalog,
+		       const char *apn, uint64_t now_ns, const char *id);
+/* The next time at which that changes; UINT64_MAX: never. */
+uint64_t sl_wanted_next(const struct sl_desired_subscriber *subscriber, uint64_t now_ns);
+/* Same rule, but for what control/ fills in. */
+bool sl_wanted_equal(const struct sl_rule *wanted, const struct sl_rule *installed);
+
+/* apply.c */
+enum sl_apply {
+	SL_APPLY_SET,	/* what fresh scopes want becomes ours, whoever's it was */
+	SL_APPLY_EVENT, /* a time, a session, a catalogue */
+	SL_APPLY_CHECK, /* nothing should be to do */
+};
+void sl_desired_apply(struct sl_desired *desired, struct sl_desired_subscriber *subscriber,
+		      enum sl_apply why);
+
+/* timer.c */
+void sl_desired_timer_set(struct sl_desired *desired);
+void sl_desired_timer_free(struct sl_desired_timer *timer);
+
+uint64_t sl_desired_now(const struct sl_desired *desired);
+
+#endif
