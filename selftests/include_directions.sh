@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The includes point one way (docs/architecture.md, "Tree"):
 #
-#   include <- base <- {config, policy} <- {datapath, qos, ids, usage, redirect}
-#           <- control <- {api, http} <- main.c
+#   include <- bpf
+#   include <- base <- {config, policy} <- {datapath, qos, usage, redirect, catalog}
+#           <- control <- desired <- {api, http} <- run <- main.c
 #
-# Siblings do not see each other, but for datapath, which may see policy (it is
-# below it); policy sees no libbpf; protobuf is seen by api alone, and api sees
+# Siblings do not see each other, but for datapath and redirect, which may see
+# policy, and catalog, which may see config (YAML) and policy: those are below
+# them. Policy sees no libbpf; protobuf is seen by api alone, and api sees
 # neither libbpf nor a map.
 set -euo pipefail
 cd "${1:-$(dirname "$0")/..}"
@@ -19,13 +21,15 @@ declare -A allowed=(
 	[policy]="include base policy"
 	[datapath]="include base policy datapath"
 	[qos]="include base policy qos"
-	[ids]="include base policy ids"
 	[usage]="include base policy usage"
 	[redirect]="include base policy redirect"
-	[control]="include base config policy datapath qos ids usage redirect control"
-	[api]="include base config policy usage control api"
-	[http]="include base config policy control http"
-	[main.c]="include base config policy datapath qos ids usage redirect control api http"
+	[catalog]="include base config policy catalog"
+	[control]="include base config policy datapath qos usage redirect catalog control"
+	[desired]="include base config policy usage redirect catalog control desired"
+	[api]="include base config policy usage redirect catalog control desired api"
+	[http]="include base http"
+	[run]="include base config policy datapath qos usage redirect catalog control desired api http run"
+	[main.c]="include base config run"
 )
 
 checked=0

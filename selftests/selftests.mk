@@ -57,9 +57,19 @@ tests-build: all $(UNIT_BINS) $(PROG_BINS) $(TOOL_BINS) $(BUILD)/net/grpc_echo
 
 .PHONY: test
 test: deps
+	@tools/deps.sh browser || echo 'deps: no browser: its test is skipped'
 	@$(MAKE) --no-print-directory -j2 tests-build
 	@selftests/run.sh
+
+# the same programs on Debian's other kernels, in QEMU; half an hour a kernel
+.PHONY: test-vm
+test-vm: deps
+	@tools/deps.sh vm
+	@$(MAKE) --no-print-directory -j2 tests-build
+	@BUILD=$(BUILD) tools/vm/test.sh $(WORDS)
 
 -include selftests/bench/bench.mk
 include selftests/fuzz/fuzz.mk
 -include selftests/reference/reference.mk
+include selftests/prog/prog.mk
+include selftests/verify/verify.mk

@@ -79,6 +79,9 @@ static void read_rule(const Magma__Lte__PolicyRule *wire)
 		return;
 	}
 	check_rule(&rule);
+	/* what sluice's own forms come to has nothing left to refuse */
+	if (!wire->steer && (wire->n_filter_rules || wire->n_flows))
+		require(sl_rule_validate(&rule, NULL) == 0, "a rule of ours that is not valid");
 	free(rule.flows);
 }
 

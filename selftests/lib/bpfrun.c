@@ -81,9 +81,12 @@ struct bpfrun *bpfrun_open(void)
 		fail_msg("the BPF objects could not be opened: %s", strerror(errno));
 	resize(run->tc->maps.endpoints4, BPFRUN_SESSIONS);
 	resize(run->tc->maps.endpoints6, BPFRUN_SESSIONS);
+	resize(run->tc->maps.index4, BPFRUN_INDEX);
+	resize(run->tc->maps.index6, BPFRUN_INDEX);
 	resize(run->tc->maps.policies, BPFRUN_SESSIONS);
 	resize(run->tc->maps.matches4, BPFRUN_MATCHES);
 	resize(run->tc->maps.matches6, BPFRUN_MATCHES);
+	resize(run->tc->maps.branches, BPFRUN_MATCHES);
 	resize(run->tc->maps.usage, BPFRUN_USAGE);
 	resize(run->tc->maps.bindings, BPFRUN_BINDINGS);
 	resize(run->tc->maps.events, 4096);
@@ -102,10 +105,15 @@ struct bpfrun *bpfrun_open(void)
 	if (err)
 		fail_msg("the XDP program does not load: %s", strerror(-err));
 
+	run->index = (struct sl_index){.index4 = map_memory(run->tc->maps.index4),
+				       .index6 = map_memory(run->tc->maps.index6),
+				       .size4 = BPFRUN_INDEX,
+				       .size6 = BPFRUN_INDEX};
 	run->policies = map_memory(run->tc->maps.policies);
 	run->bindings = map_memory(run->tc->maps.bindings);
 	run->matches4 = map_memory(run->tc->maps.matches4);
 	run->matches6 = map_memory(run->tc->maps.matches6);
+	run->branches = map_memory(run->tc->maps.branches);
 	run->usage = map_memory(run->tc->maps.usage);
 	run->settings = map_memory(run->tc->maps.settings);
 	run->ring = ring_buffer__new(bpf_map__fd(run->tc->maps.events), on_event, run, NULL);
@@ -119,10 +127,13 @@ void bpfrun_close(struct bpfrun *run)
 {
 	if (!run)
 		return;
+	munmap(run->index.index4, array_bytes(run->tc->maps.index4));
+	munmap(run->index.index6, array_bytes(run->tc->maps.index6));
 	munmap(run->policies, array_bytes(run->tc->maps.policies));
 	munmap(run->bindings, array_bytes(run->tc->maps.bindings));
 	munmap(run->matches4, array_bytes(run->tc->maps.matches4));
 	munmap(run->matches6, array_bytes(run->tc->maps.matches6));
+	munmap(run->branches, array_bytes(run->tc->maps.branches));
 	munmap(run->usage, array_bytes(run->tc->maps.usage));
 	munmap(run->settings, array_bytes(run->tc->maps.settings));
 	ring_buffer__free(run->ring);
@@ -160,10 +171,13 @@ void bpfrun_reset(struct bpfrun *run)
 	clear_per_cpu(run->tc->maps.drops);
 	clear_per_cpu(run->tc->maps.passes);
 	clear_per_cpu(run->tc->maps.lost_events);
+	memset(run->index.index4, 0, array_bytes(run->tc->maps.index4));
+	memset(run->index.index6, 0, array_bytes(run->tc->maps.index6));
 	memset(run->policies, 0, array_bytes(run->tc->maps.policies));
 	memset(run->bindings, 0, array_bytes(run->tc->maps.bindings));
 	memset(run->matches4, 0, array_bytes(run->tc->maps.matches4));
 	memset(run->matches6, 0, array_bytes(run->tc->maps.matches6));
+	memset(run->branches, 0, array_bytes(run->tc->maps.branches));
 	memset(run->usage, 0, array_bytes(run->tc->maps.usage));
 	*run->settings = (struct sluice_settings){.layout = SLUICE_LAYOUT, .unknown_drop = 1};
 	while (bpfrun_event(run, &event))
@@ -188,12 +202,15 @@ struct bpfrun_maps bpfrun_maps(struct bpfrun *run)
 {
 	return (struct bpfrun_maps){
 		.policies = run->policies,
+		.index = run->index,
 		.bindings = run->bindings,
 		.matches4 = run->matches4,
 		.matches6 = run->matches6,
+		.branches = run->branches,
 		.usage = run->usage,
 		.endpoints4 = bpf_map__fd(run->tc->maps.endpoints4),
 		.endpoints6 = bpf_map__fd(run->tc->maps.endpoints6),
+		.steers = bpf_map__fd(run->tc->maps.steers),
 	};
 }
 
@@ -242,6 +259,10 @@ struct bpfrun_result bpfrun_packet(struct bpfrun *run, enum bpfrun_program progr
 		    .repeat = context->repeat ? (int)context->repeat : 1);
 	int err;
 
+	if (context->left) {
+		opts.data_out = context->left->data;
+		opts.data_size_out = sizeof(context->left->data);
+	}
 	if (program != BPFRUN_XDP_ACCESS) {
 		opts.ctx_in = &in;
 		opts.ctx_size_in = sizeof(in);
@@ -251,6 +272,8 @@ struct bpfrun_result bpfrun_packet(struct bpfrun *run, enum bpfrun_program progr
 	err = bpf_prog_test_run_opts(bpf_program__fd(program_of(run, program)), &opts);
 	if (err)
 		fail_msg("test run of %zu bytes: %s", packet->length, strerror(-err));
+	if (context->left)
+		context->left->length = opts.data_size_out;
 	return (struct bpfrun_result){
 		.verdict = (int)opts.retval,
 		.mark = out.mark,

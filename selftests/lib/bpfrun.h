@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "datapath/index.h"
 #include "sluice/events.h"
 #include "sluice/maps.h"
 
@@ -55,9 +56,12 @@ struct packet_spec {
 	uint16_t ethertype; /* instead of the one that fits */
 	uint16_t tag[3];    /* TPIDs of VLAN tags, outermost first; 0 ends */
 
-	size_t ip_options;	  /* IPv4, bytes, a multiple of four */
-	uint8_t extension[12];	  /* IPv6 header types, in order; hop-by-hop is 0xff here, 0 ends */
-	size_t tcp_options;	  /* bytes, a multiple of four */
+	size_t ip_options;     /* IPv4, bytes, a multiple of four */
+	uint8_t extension[12]; /* IPv6 header types, in order; hop-by-hop is 0xff here, 0 ends */
+	size_t tcp_options;    /* bytes, a multiple of four */
+	const uint8_t *ip_option, *tcp_option; /* the options themselves; NULL: zeros */
+	uint8_t dscp;
+	uint8_t tcp_flags;
 	uint16_t fragment_offset; /* bytes, a multiple of eight; non-zero: no transport header */
 	bool more_fragments;
 };
@@ -88,6 +92,8 @@ struct bpfrun_rule {
 	uint16_t uplink_class;
 	uint16_t downlink_class;
 	uint64_t deadline_ns;
+	struct sluice_terms terms;
+	bool any_ports; /* a condition on ports that every port fulfils */
 };
 
 /* Usage slots are base for what no rule matched, base + 1 + i for rule i. */
@@ -110,8 +116,10 @@ struct bpfrun_maps {
 	struct sluice_binding *bindings;
 	struct sluice_match4_block *matches4;
 	struct sluice_match6_block *matches6;
+	struct sluice_branch *branches; /* as many as blocks */
 	struct sluice_usage *usage;
-	int endpoints4, endpoints6; /* the rig's fds */
+	struct sl_index index;		    /* in use once it is cleared */
+	int endpoints4, endpoints6, steers; /* the rig's fds */
 };
 struct bpfrun_maps bpfrun_maps(struct bpfrun *run);
 
@@ -128,6 +136,7 @@ struct bpfrun_context {
 	uint32_t gso_size;
 	uint32_t received_on; /* ifindex; 0: made by this host */
 	uint32_t repeat;      /* 0: once */
+	struct packet *left;  /* data and length become what the program left; NULL: not asked for */
 };
 
 struct bpfrun_result {

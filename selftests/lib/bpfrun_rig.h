@@ -12,7 +12,8 @@
 
 #define BPFRUN_SESSIONS 2048
 #define BPFRUN_USAGE	16384
-#define BPFRUN_MATCHES	4096
+#define BPFRUN_INDEX	16 /* so few that buckets fill up */
+#define BPFRUN_MATCHES	8192
 #define BPFRUN_BINDINGS 8192
 
 struct bpfrun {
@@ -22,10 +23,12 @@ struct bpfrun {
 	struct sluice_drop_event *taken; /* where the ring's callback puts a record */
 	bool has_taken;
 
+	struct sl_index index;
 	struct sluice_policy *policies;
 	struct sluice_binding *bindings;
 	struct sluice_match4_block *matches4;
 	struct sluice_match6_block *matches6;
+	struct sluice_branch *branches;
 	struct sluice_usage *usage;
 	struct sluice_settings *settings;
 

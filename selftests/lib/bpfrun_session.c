@@ -36,7 +36,8 @@ static void parse_prefix(const char *text, int family, uint8_t address[16], uint
 
 static bool ports_given(const struct bpfrun_rule *rule)
 {
-	return rule->remote_port[0] || rule->remote_port[1] || rule->local_port[0] || rule->local_port[1];
+	return rule->any_ports || rule->remote_port[0] || rule->remote_port[1] || rule->local_port[0] ||
+	       rule->local_port[1];
 }
 
 static uint16_t port_high(const uint16_t range[2])
@@ -54,6 +55,7 @@ static uint16_t port_high(const uint16_t range[2])
 		(entry)->ordinal = (uint16_t)(number);                                                  \
 		(entry)->protocol = (rule)->protocol;                                                   \
 		(entry)->action = (uint8_t)(rule)->action;                                              \
+		(entry)->terms = (rule)->terms;                                                         \
 		(entry)->flags =                                                                        \
 			(uint8_t)(SLUICE_MATCH_VALID | ((rule)->protocol ? SLUICE_MATCH_PROTOCOL : 0) | \
 				  (ports_given(rule) ? SLUICE_MATCH_PORTS : 0));                        \

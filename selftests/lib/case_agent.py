@@ -3,7 +3,6 @@
 
 Everything goes over TCP in the gateway's namespace, where the caller already is.
 """
-import ipaddress
 import json
 import os
 import signal
@@ -13,10 +12,13 @@ import time
 
 import grpc
 
+from session_model import SessionModel, digits
+
 PIPELINED = "/magma.lte.Pipelined/"
 ADMIN = "/sluice.v1.Admin/"
 ORIGINS = {"GX": 0, "GY": 1, "WILDCARD": 3}
 SUCCESS = 0
+SETUP_RESULTS = ("SUCCESS", "FAILURE", "OUTDATED_EPOCH")
 PATIENCE = 8  # seconds for what comes at once unless the machine is busy
 
 
@@ -34,10 +36,6 @@ def eventually(what, check):
         if time.monotonic() > until:
             raise Unmet("not within %d s: %s" % (PATIENCE, what))
         time.sleep(0.01)
-
-
-def digits(imsi):
-    return imsi[4:] if imsi.startswith("IMSI") else imsi
 
 
 class Agent:
@@ -74,17 +72,17 @@ class Agent:
         with socket.socket() as probe:
             return probe.connect_ex((self.host, self.port)) == 0
 
-    def stop(self):
-        """SIGTERM: enforcement stays."""
+    def stop(self, how=signal.SIGTERM):
+        """Enforcement stays."""
         if not self.process:
             return
         if self.channel:
             self.channel.close()
             self.channel = None
-        self.process.terminate()
+        self.process.send_signal(how)
         code = self.process.wait(PATIENCE)
         self.process = None
-        if code != 0:
+        if code != (-how if how == signal.SIGKILL else 0):
             raise Unmet("the agent ended with exit code %d" % code)
 
     def wipe(self):
@@ -136,9 +134,9 @@ class Agent:
     def activate(self, content):
         return self.call(PIPELINED + "ActivateFlows", lambda request: fill_activation(request, content))
 
-    def setup(self, entries):
-        """As after a restart of the agent; returns when the setup is in force."""
-        epoch = self.status().epoch
+    def setup(self, entries, epoch=None):
+        """As after a restart of the agent; returns when the setup is in force. The name of the result."""
+        epoch = self.status().epoch if epoch is None else epoch
 
         def defaults(request):
             request.epoch = epoch
@@ -151,7 +149,8 @@ class Agent:
         for method, fill in (("SetupDefaultControllers", defaults), ("SetupPolicyFlows", policy)):
             result = self.call(PIPELINED + method, fill).result
             if result != SUCCESS:
-                raise Unmet("%s: result %d" % (method, result))
+                return SETUP_RESULTS[result]
+        return SETUP_RESULTS[SUCCESS]
 
     def deactivate(self, content):
         def fill(request):
@@ -170,6 +169,13 @@ class Agent:
     def usage(self):
         return self.pages(ADMIN + "ListUsage", "records")
 
+    def pull(self, cookie, mask):
+        def fill(request):
+            request.cookie = cookie
+            request.cookie_mask = mask
+
+        return self.call(PIPELINED + "GetStats", fill).records
+
     def judged(self):
         """Packets that were passed under a rule, and packets that were dropped; since the start."""
         passed = sum(record.usage.uplink_packets + record.usage.downlink_packets for record in self.usage())
@@ -187,12 +193,35 @@ def fill_session(request, content):
 
 def fill_activation(request, content):
     fill_session(request, content)
+    request.apn = content.get("apn", "")
+    request.shard_id = content.get("shard", 0)
+    if "ambr" in content:
+        request.apn_ambr.max_bandwidth_ul = content["ambr"].get("uplink", 0)
+        request.apn_ambr.max_bandwidth_dl = content["ambr"].get("downlink", 0)
     for policy in content["policies"]:
         one = request.policies.add(version=policy["version"])
-        one.rule.id = policy["id"]
-        one.rule.priority = policy["precedence"]
-        for flow in policy["flows"]:
-            fill_flow(one.rule.flow_list.add(), flow)
+        fill_rule(one.rule, policy)
+
+
+def fill_rule(rule, policy):
+    rule.id = policy["id"]
+    rule.priority = policy["precedence"]
+    rule.rating_group = policy.get("rating_group", 0)
+    for flow in policy.get("flows", []):
+        fill_flow(rule.flow_list.add(), flow)
+    for flow in policy.get("own_flows", []):
+        rule.flows.add(**flow)
+    rule.filter_rules.extend(policy.get("filters", []))
+    rule.restrict_to_filters = policy.get("restrict") == "true"
+    if "mbr" in policy:
+        rule.qos.max_req_bw_ul = policy["mbr"].get("uplink", 0)
+        rule.qos.max_req_bw_dl = policy["mbr"].get("downlink", 0)
+    if "app_name" in policy:
+        rule.app_name = rule.DESCRIPTOR.fields_by_name["app_name"].enum_type.values_by_name[policy["app_name"]].number
+    for kind, address in policy.get("redirect", {}).items():
+        rule.redirect.support = 1
+        rule.redirect.address_type = ("ipv4", "ipv6", "url", "sip_uri").index(kind)
+        rule.redirect.server_address = address
 
 
 def fill_flow(description, flow):
@@ -217,15 +246,24 @@ class SessionManager:
         self.pid = pid
         self.path = path
         self.offset = 0
+        self.model = SessionModel()
+
+    def begin(self):
+        """Knows nothing, and of nothing that was reported before."""
+        self.new_reports()
+        self.model = SessionModel()
 
     def new_reports(self):
-        """Whole lines that came since the last call."""
+        """Whole lines that came since the last call; the model has seen them then."""
         with open(self.path, "rb") as file:
             file.seek(self.offset)
             text = file.read()
         end = text.rfind(b"\n") + 1
         self.offset += end
-        return [json.loads(line) for line in text[:end].splitlines()]
+        reports = [json.loads(line) for line in text[:end].splitlines()]
+        for report in reports:
+            self.model.take(report)
+        return reports
 
     def acknowledge(self, settled):
         """Takes reports until two are through (the first may be older than the last step) and `settled()`."""
@@ -242,14 +280,3 @@ class SessionManager:
         os.kill(self.pid, signal.SIGUSR1)
         eventually("a report that is refused",
                    lambda: any(report["refused"] for report in self.new_reports()))
-
-
-def record_of(record):
-    """A RuleRecord of a report or of GetPolicyUsage, as dict -> what identifies it, what it counts in bytes."""
-    address = record["ue_ipv4"] or record["ue_ipv6"]
-    if bool(record["ue_ipv4"]) == bool(record["ue_ipv6"]):
-        raise Unmet("a record of %s has not exactly one address" % record["sid"])
-    if not record["sid"].startswith("IMSI"):
-        raise Unmet("a record's sid is '%s'" % record["sid"])
-    key = digits(record["sid"]), ipaddress.ip_address(address), record["rule_id"], record["rule_version"]
-    return key, (record["bytes_tx"], record["bytes_rx"], record["dropped_tx"], record["dropped_rx"])

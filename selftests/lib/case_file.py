@@ -10,6 +10,8 @@ import yaml
 
 PROTOCOLS = {"ICMP": 1, "IGMP": 2, "TCP": 6, "UDP": 17, "GRE": 47, "ICMPV6": 58, "SCTP": 132}
 ENGINES = ("unit", "prog", "net")
+OWN_FLOW = ("direction", "action", "protocol", "remote", "remote_port", "local", "local_port", "dscp", "tcp_flags",
+            "tcp_options", "icmp_type", "fragment", "ip_options")
 
 
 class BadCase(Exception):
@@ -76,7 +78,9 @@ class Reader:
     def request(self, required, optional=None):
         read_mapping = self.mapping(
             {"imsi": self.text, **required},
-            {"ip": self.text, "ipv6": self.text, "origin": self.word("GX", "GY", "WILDCARD"), **(optional or {})})
+            {"ip": self.text, "ipv6": self.text, "origin": self.word("GX", "GY", "WILDCARD"),
+             "apn": self.text, "shard": self.number,
+             "ambr": self.mapping({}, {"uplink": self.number, "downlink": self.number}), **(optional or {})})
 
         def read(node):
             found = read_mapping(node)
@@ -100,9 +104,14 @@ class Reader:
         flow = self.mapping(
             {"direction": direction, "action": self.word("PERMIT", "DENY")},
             {"ip_proto": self.protocol, "ip_src": text, "ip_dst": text, "tcp_src": number, "tcp_dst": number,
-             "udp_src": number, "udp_dst": number, "remote_port": text, "local_port": text})
+             "udp_src": number, "udp_dst": number})
+        own_flow = self.mapping({}, {key: text for key in OWN_FLOW})
+        rates = self.mapping({}, {"uplink": number, "downlink": number})
         policies = self.list_of(self.mapping(
-            {"id": text, "version": number, "precedence": number, "flows": self.list_of(flow)}))
+            {"id": text, "version": number, "precedence": number},
+            {"flows": self.list_of(flow), "own_flows": self.list_of(own_flow), "filters": self.list_of(text),
+             "restrict": self.word("true", "false"), "rating_group": number, "mbr": rates, "app_name": text,
+             "redirect": self.mapping({}, {"ipv4": text, "ipv6": text, "url": text, "sip_uri": text})}))
         result = self.mapping({"id": text, "version": number, "result": self.word("SUCCESS", "FAILURE")},
                               {"names": self.list_of(text)})
         count = self.mapping({"packets": number, "bytes": number})
@@ -111,19 +120,54 @@ class Reader:
                               "downlink_dropped": count})
         rule = self.mapping({"imsi": text, "ue": text, "id": text, "version": number},
                             {"origin": self.word("GX", "GY")})
+        credit = self.mapping({"imsi": text, "ue": text, "rating_group": number, "uplink": number,
+                               "downlink": number})
+        queue = self.mapping({"imsi": text, "ue": text, "rule": text}, {"uplink": number, "downlink": number})
+        state = self.mapping({"imsi": text, "ue": text, "state": self.word("ACTIVE", "RESTRICTED", "REDIRECTED")})
+        activation = self.request({"policies": policies, "results": self.list_of(result)})
+        entries = self.list_of(self.request({"policies": policies}))
+        deactivation = self.request({}, {
+            "policies": self.list_of(self.mapping({"id": text, "version": number})),
+            "remove_default_drop": self.word("true", "false")})
+        startup = self.word("serve", "wait-for-setup")
         return {
-            "activate": self.request({"policies": policies, "results": self.list_of(result)}),
-            "setup": self.list_of(self.request({"policies": policies})),
-            "deactivate": self.request({}, {
-                "policies": self.list_of(self.mapping({"id": text, "version": number})),
-                "remove_default_drop": self.word("true", "false")}),
+            "activate": activation,
+            "setup": entries,
+            "deactivate": deactivation,
+            "stop": self.word("TERM", "KILL"),
+            "start": startup,
+            "refuse": self.mapping({"status": text}, {"activate": activation, "deactivate": deactivation}),
+            "attempt": self.mapping({"epoch": self.word("own", "other"), "setup": entries,
+                                     "result": self.word("SUCCESS", "FAILURE", "OUTDATED_EPOCH")}),
+            "heartbeat": self.mapping({"reports": number}),
+            "resync": self.word("by-epoch"),
+            "forget": self.request({}),
+            "attach": self.request({"sessions": number, "shard_size": number, "policies": policies}),
+            "pull": self.mapping({"cookie": number, "mask": number},
+                                 {"records": self.list_of(usage), "sessions": number}),
+            "set_rules": self.list_of(self.mapping(
+                {"imsi": text}, {"apn": text, "subscriber_wide": self.word("true", "false"),
+                                 "rules": self.list_of(self.mapping(
+                                     {"id": text, "precedence": number, "flows": self.list_of(flow)},
+                                     {"from": number, "until": number}))})),
+            "until": number,
+            "pause": number,
+            "browse": self.mapping({"ue": text, "remote": text, "rule": text, "status": number},
+                                   {"port": number, "path": text, "location": text}),
+            "rate": self.mapping(
+                {"direction": direction, "ue": text, "remote": text, "protocol": self.protocol, "size": number,
+                 "offered": number, "reached": number},
+                {"ue_port": number, "remote_port": number}),
             "acknowledge": self.word("everything"),
             "send": self.mapping(
                 {"direction": direction, "ue": text, "remote": text, "protocol": self.protocol, "size": number,
                  "passed": number},
                 {"ue_port": number, "remote_port": number, "count": number,
-                 "fragment": self.word("first", "later")}),
-            "expect": self.mapping({}, {"usage": self.list_of(usage), "rules": self.list_of(rule)}),
+                 "fragment": self.word("first", "later"), "dscp": number, "tcp_flags": text, "tcp_options": text,
+                 "ip_options": text, "icmp_type": text}),
+            "expect": self.mapping({}, {"usage": self.list_of(usage), "rules": self.list_of(rule),
+                                        "credit": self.list_of(credit), "queues": self.list_of(queue),
+                                        "states": self.list_of(state)}),
         }
 
 
@@ -141,15 +185,12 @@ class Case:
             raise BadCase("%s:1: empty" % path)
         content = reader.mapping(
             {"title": reader.text, "steps": reader.list_of(reader.step)},
-            {"source": reader.text, "engines": reader.list_of(reader.word(*ENGINES))})(root)
+            {"source": reader.text, "engines": reader.list_of(reader.word(*ENGINES)), "left_out": reader.text})(root)
         self.title = content["title"]
         self.engines = content.get("engines", ENGINES)
+        self.left_out = content.get("left_out")
+        if set(self.engines) != set(ENGINES) and not self.left_out:
+            raise BadCase("%s:1: engines without left_out, the reason, for '%s'" % (path, self.title))
         self.steps = content["steps"]
         if not self.steps:
             raise BadCase("%s: a case without steps can not fail: '%s'" % (path, self.title))
-
-    def flows(self):
-        for _, kind, content in self.steps:
-            for request in {"activate": [content], "setup": content}.get(kind, []):
-                for policy in request["policies"]:
-                    yield from policy["flows"]

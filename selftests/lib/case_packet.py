@@ -5,6 +5,10 @@ import struct
 
 ICMP, TCP, UDP, FRAGMENT, ICMPV6, SCTP = 1, 6, 17, 44, 58, 132
 PORTS = (TCP, UDP, SCTP)
+TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr")
+TCP_OPTIONS = {  # with NOPs up to a multiple of four
+    "mss": bytes((2, 4, 5, 0xb4)), "window": bytes((3, 3, 7, 1)), "sack": bytes((4, 2, 1, 1)),
+    "ts": bytes((8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1)), "cc": bytes((11, 6, 0, 0, 0, 1, 1, 1))}
 TTL = 64
 LATER_OFFSET = 1480  # bytes into the whole packet
 REMOTES_MAX = 65536
@@ -31,13 +35,22 @@ def header_size(protocol):
     return {TCP: 20, UDP: 8, SCTP: 12, ICMP: 8, ICMPV6: 8}.get(protocol, 0)
 
 
-def transport(protocol, source_port, destination_port, length, pseudo, fragment):
-    if length < header_size(protocol):
-        raise CannotBuild("size leaves %d bytes for a header of %d" % (length, header_size(protocol)))
-    payload = bytes(length - header_size(protocol))
+def tcp_options(send):
+    return b"".join(TCP_OPTIONS[name] for name in send.get("tcp_options", "").split(",") if name)
+
+
+def transport(send, source_port, destination_port, length, pseudo):
+    protocol, fragment = send["protocol"], send.get("fragment")
+    options = tcp_options(send) if protocol == TCP else b""
+    room = length - header_size(protocol) - len(options)
+    if room < 0:
+        raise CannotBuild("size leaves %d bytes for a header of %d" % (length, length - room))
+    payload = bytes(room)
     # a first fragment's checksum would be of the whole packet: left 0, nobody on the way looks
     if protocol == TCP:
-        head = struct.pack("!HHIIBBHHH", source_port, destination_port, 1, 0, 5 << 4, 0x02, 1024, 0, 0)
+        flags = sum(1 << TCP_FLAGS.index(name) for name in send.get("tcp_flags", "syn").split(","))
+        words = (20 + len(options)) // 4
+        head = struct.pack("!HHIIBBHHH", source_port, destination_port, 1, 0, words << 4, flags, 1024, 0, 0) + options
         return head + payload if fragment else with_checksum(head + payload, 16, pseudo)
     if protocol == UDP:
         head = struct.pack("!HHHH", source_port, destination_port, length, 0)
@@ -45,21 +58,23 @@ def transport(protocol, source_port, destination_port, length, pseudo, fragment)
     if protocol == SCTP:
         return struct.pack("!HHII", source_port, destination_port, 0, 0) + payload
     if protocol == ICMP:
-        return with_checksum(struct.pack("!BBHHH", 8, 0, 0, 1, 1) + payload, 2)
+        return with_checksum(struct.pack("!BBHHH", int(send.get("icmp_type", 8)), 0, 0, 1, 1) + payload, 2)
     if protocol == ICMPV6:
-        return with_checksum(struct.pack("!BBHHH", 128, 0, 0, 1, 1) + payload, 2, pseudo)
+        return with_checksum(struct.pack("!BBHHH", int(send.get("icmp_type", 128)), 0, 0, 1, 1) + payload, 2, pseudo)
     return payload
 
 
 def ip4(source, destination, send, ports):
     fragment = send.get("fragment")
     length = send["size"] - 20
+    if "ip_options" in send:
+        raise CannotBuild("IP options: leave out the engine net, since routers treat them in their own way")
     if length < 0:
         raise CannotBuild("size %d is less than an IPv4 header" % send["size"])
     pseudo = source + destination + struct.pack("!HH", send["protocol"], length)
-    body = bytes(length) if fragment == "later" else transport(send["protocol"], *ports, length, pseudo, fragment)
+    body = bytes(length) if fragment == "later" else transport(send, *ports, length, pseudo)
     offset = {"first": 0x2000, "later": LATER_OFFSET // 8}.get(fragment, 0)
-    head = struct.pack("!BBHHHBBH", 0x45, 0, send["size"], 1, offset, TTL, send["protocol"], 0)
+    head = struct.pack("!BBHHHBBH", 0x45, send.get("dscp", 0) << 2, send["size"], 1, offset, TTL, send["protocol"], 0)
     return with_checksum(head + source + destination, 10) + body
 
 
@@ -75,8 +90,8 @@ def ip6(source, destination, send, ports):
     if length < 0:
         raise CannotBuild("size %d is less than its IPv6 headers" % send["size"])
     pseudo = source + destination + struct.pack("!II", length, send["protocol"])
-    body = bytes(length) if fragment == "later" else transport(send["protocol"], *ports, length, pseudo, fragment)
-    head = struct.pack("!IHBB", 6 << 28, len(extension) + length, following, TTL)
+    body = bytes(length) if fragment == "later" else transport(send, *ports, length, pseudo)
+    head = struct.pack("!IHBB", 6 << 28 | send.get("dscp", 0) << 22, len(extension) + length, following, TTL)
     return head + source + destination + extension + body
 
 

@@ -8,9 +8,43 @@
 
 #include "base/cleanup.h"
 #include "case_session.h"
+#include "policy/filter.h"
 
-static int build_rule(const struct case_policy *policy, struct sl_rule *rule, struct sluice_flow *flows,
-		      struct sl_error *err)
+static int build_own_flows(const struct case_policy *policy, struct sl_rule *rule, struct sl_error *err)
+{
+	_cleanup_(sl_flow_list_clear) struct sl_flow_list list = {.flows = NULL};
+	int result = sl_flow_list_init(&list, err);
+
+	for (size_t i = 0; result == 0 && i < policy->own_flows.count; i++) {
+		const char *part = "";
+
+		result = sl_flow_text_read(&policy->own_flows.item[i], &list, &part, err);
+		if (result < 0)
+			return sl_error_prefix(err, result, "flows[%zu].%s", i, part);
+	}
+	return result < 0 ? result : sl_flow_list_take(&list, "flows", &rule->flows, &rule->flow_count, err);
+}
+
+static int build_flows(const struct case_policy *policy, struct sl_rule *rule, struct sl_error *err)
+{
+	rule->flows = calloc(policy->flows.count + 1, sizeof(*rule->flows));
+	if (!rule->flows)
+		return sl_error(err, ENOMEM, "no memory");
+	for (; rule->flow_count < policy->flows.count; rule->flow_count++) {
+		char field[32];
+		int result;
+
+		snprintf(field, sizeof(field), "flow_list[%u].match", rule->flow_count);
+		result = sl_flow_from_match(field, &policy->flows.item[rule->flow_count],
+					    &rule->flows[rule->flow_count], err);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* rule->flows is the caller's to free, whatever comes of it. */
+static int build_rule(const struct case_policy *policy, struct sl_rule *rule, struct sl_error *err)
 {
 	int result;
 
@@ -18,26 +52,19 @@ static int build_rule(const struct case_policy *policy, struct sl_rule *rule, st
 		return sl_error(err, EINVAL, "id: '%.32s...' is longer than %d bytes", policy->id,
 				SLUICE_RULE_ID_SIZE - 1);
 	rule->precedence = policy->precedence;
-	rule->flow_count = (uint32_t)policy->flows.count;
-	rule->flows = flows;
-	for (uint32_t i = 0; i < rule->flow_count; i++) {
-		const struct case_flow *flow = &policy->flows.item[i];
-		char field[32];
+	if (policy->filters.item)
+		result = sl_filter_flows("filter_rules", policy->filters.item, policy->filters.count,
+					 policy->restricts, &rule->flows, &rule->flow_count, err);
+	else if (policy->own_flows.item)
+		result = build_own_flows(policy, rule, err);
+	else
+		result = build_flows(policy, rule, err);
+	return result < 0 ? result : sl_rule_validate(rule, err);
+}
 
-		snprintf(field, sizeof(field), "flow_list[%u].match", i);
-		result = sl_flow_from_match(field, &flow->match, &flows[i], err);
-		if (result < 0)
-			return result;
-		if (flow->remote_port.given) {
-			flows[i].remote_port_low = flow->remote_port.low;
-			flows[i].remote_port_high = flow->remote_port.high;
-		}
-		if (flow->local_port.given) {
-			flows[i].local_port_low = flow->local_port.low;
-			flows[i].local_port_high = flow->local_port.high;
-		}
-	}
-	return sl_rule_validate(rule, err);
+static void free_flows(struct sl_rule *rule)
+{
+	free(rule->flows);
 }
 
 /* The same rule and version: its counts go on; another version: they begin anew, the old ones stay to be
@@ -112,14 +139,10 @@ static int activate_family(struct case_run *run, const struct case_request *requ
 		return result;
 	for (size_t i = 0; result == 0 && i < request->policies.count; i++) {
 		const struct case_policy *policy = &request->policies.item[i];
-		_cleanup_free_ struct sluice_flow *flows = calloc(policy->flows.count + 1, sizeof(*flows));
+		_cleanup_(free_flows) struct sl_rule rule = {.references = 0};
 		struct sl_error reason = {"no reason"};
-		struct sl_rule rule = {.references = 0};
-		bool success;
+		bool success = build_rule(policy, &rule, &reason) == 0;
 
-		if (!flows)
-			return sl_error(err, ENOMEM, "no memory");
-		success = build_rule(policy, &rule, flows, &reason) == 0;
 		if (success && !sl_rule_fits(&rule, ue.family)) {
 			success = false;
 			sl_error(&reason, EINVAL, "flow_list: no flow of '%s' fits an IPv%u session", rule.id,

@@ -42,6 +42,7 @@ struct case_session {
 struct case_packet {
 	struct sl_address ue; /* as in the packet: any address of an IPv6 /64 */
 	struct walk_packet walk;
+	struct walk_terms terms;
 	uint32_t size;
 	enum case_fragment fragment;
 };

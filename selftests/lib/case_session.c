@@ -82,7 +82,7 @@ int case_session_publish(struct case_run *run, struct case_session *session, str
 	int result;
 
 	sl_install_sort(session->installs, session->install_count);
-	result = sl_compile(session->installs, session->install_count, session->address.family, &image, err);
+	result = sl_compile(session->installs, session->install_count, &session->address, &image, err);
 	if (result < 0)
 		return result;
 	sl_ruleset_image_clear(&session->image);

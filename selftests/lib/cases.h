@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "policy/flow.h"
+#include "policy/flow_text.h"
 #include "sluice/maps.h"
 
 /* The session manager's name for what matched no rule; version 0. */
@@ -26,22 +27,15 @@ enum case_engine_name { CASE_UNIT = 1, CASE_PROG = 2, CASE_NET = 4 };
 		size_t count; \
 	}
 
-struct case_ports {
-	bool given;
-	uint16_t low, high;
-};
-
-struct case_flow {
-	struct sl_flow_match match;
-	struct case_ports remote_port; /* ranges: not on the session manager's wire */
-	struct case_ports local_port;
-};
-
+/* One of flows, own_flows and filters. */
 struct case_policy {
 	const char *id;
 	uint32_t version;
 	uint32_t precedence;
-	CASE_LIST(struct case_flow) flows;
+	CASE_LIST(struct sl_flow_match) flows;
+	CASE_LIST(struct sl_flow_text) own_flows;
+	CASE_LIST(const char *) filters; /* IPFilterRules */
+	bool restricts;
 };
 
 struct case_result {
@@ -76,7 +70,12 @@ struct case_send {
 	uint32_t size;	/* IP bytes of one packet */
 	uint32_t count; /* for each remote address */
 	enum case_fragment fragment;
-	uint32_t passed; /* how many have to come out on the other side */
+	uint32_t dscp;
+	const char *tcp_flags; /* NULL: syn */
+	const char *tcp_options;
+	const char *ip_options; /* IPv4 */
+	const char *icmp_type;	/* NULL: echo request */
+	uint32_t passed;	/* how many have to come out on the other side */
 };
 
 struct case_count {
@@ -130,9 +129,10 @@ struct document;
 struct test_case {
 	char path[256];
 	const char *title;
-	const char *source;   /* where it comes from; NULL: ours */
-	unsigned int engines; /* enum case_engine_name, or-ed */
-	CASE_LIST(struct case_step) steps;
+	const char *source;		   /* where it comes from; NULL: ours */
+	unsigned int engines;		   /* enum case_engine_name, or-ed */
+	const char *left_out;		   /* why not all engines; NULL: all */
+	CASE_LIST(struct case_step) steps; /* none if only the engine "net" runs it */
 	struct document *document;
 };
 

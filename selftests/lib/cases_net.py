@@ -18,14 +18,20 @@ import glob
 import ipaddress
 import os
 import select
+import signal
 import socket
 import sys
 import time
 from collections import Counter
 
 sys.dont_write_bytecode = True
+import case_browse  # noqa: E402
+import case_desired  # noqa: E402
+import case_manager  # noqa: E402
 import case_packet  # noqa: E402
-from case_agent import PIPELINED, Agent, SessionManager, Unmet, digits, eventually, record_of  # noqa: E402
+import case_queues  # noqa: E402
+from case_agent import PIPELINED, Agent, SessionManager, Unmet, digits, eventually  # noqa: E402
+from case_compare import COUNTS, differ, record_of, table, unique, usage_bytes, usage_counts, usage_key  # noqa: E402
 from case_file import BadCase, Case  # noqa: E402
 from wire import Wire  # noqa: E402
 
@@ -36,9 +42,9 @@ SO_RCVBUFFORCE = 33
 ETH_P = {4: 0x0800, 6: 0x86dd}
 BATCH = 256  # packets between two looks at what came out
 RESULTS = {0: "SUCCESS", 1: "PARTIAL_SUCCESS", 2: "FAILURE"}
-ACTIVE, RETIRED = 1, 2
+ENDED = 2  # of a session
+RETIRED = 2  # of a usage record
 PATIENCE_ON_THE_WAY = 3  # seconds from the agent's verdict to the far end
-COUNTS = ("uplink", "downlink", "uplink_dropped", "downlink_dropped")
 
 
 def enter(namespace):
@@ -89,13 +95,22 @@ class Run:
         self.manager = manager
         self.ends = ends  # by direction: where packets go in
         self.sent = [set(), set()]  # what could come out late, by direction
+        self.minors = {}  # of the classes that the last expectation of queues saw
+        self.scopes = []  # for which rules were set
+        self.begun = 0.0  # when they were
+        self.manager.begin()
 
     def run(self):
-        steps = {"activate": self.activate, "setup": self.setup, "deactivate": self.agent.deactivate,
-                 "acknowledge": lambda _: self.acknowledge(), "send": self.send, "expect": self.expect}
+        steps = {"activate": self.activate, "setup": self.setup, "deactivate": self.deactivate,
+                 "acknowledge": lambda _: self.acknowledge(), "send": self.send, "expect": self.expect,
+                 "stop": self.stop, "start": self.agent.start}
+        others = {**case_browse.STEPS, **case_desired.STEPS, **case_manager.STEPS, **case_queues.STEPS}
         for line, kind, content in self.case.steps:
             try:
-                steps[kind](content)
+                if kind in steps:
+                    steps[kind](content)
+                else:
+                    others[kind](self, content)
             except grpc.RpcError as error:
                 raise Unmet("line %d: %s: %s: %s" % (line, kind, error.code().name, error.details())) from error
             except (Unmet, case_packet.CannotBuild) as error:
@@ -111,6 +126,7 @@ class Run:
 
     def activate(self, content):
         mark = self.agent.log_size()
+        self.manager.model.activated(content)
         answer = self.agent.activate(content)
         found = [(one.rule_id, one.version, RESULTS.get(one.result)) for one in answer.policy_results]
         wanted = [(one["id"], one["version"], one["result"]) for one in content["results"]]
@@ -135,16 +151,31 @@ class Run:
     def setup(self, entries):
         self.agent.stop()
         self.agent.start("wait-for-setup")
-        self.agent.setup(entries)
+        self.manager.model.set_up(entries)
+        result = self.agent.setup(entries)
+        if result != "SUCCESS":
+            raise Unmet("the setup's result is %s" % result)
+
+    def deactivate(self, content):
+        self.manager.model.deactivated(content)
+        self.agent.deactivate(content)
+
+    def stop(self, how):
+        self.agent.stop(signal.Signals["SIG" + how])
 
     def acknowledge(self):
-        self.manager.acknowledge(lambda: not any(one.state == RETIRED for one in self.agent.usage()))
+        def settled():
+            return not any(one.state == RETIRED for one in self.agent.usage())
+
+        self.manager.acknowledge(settled)
+        if case_manager.send_away(self):
+            self.manager.acknowledge(settled)
 
     def send(self, send):
         direction = ("UPLINK", "DOWNLINK").index(send["direction"])
         source, far = self.ends[direction], self.ends[1 - direction]
         version = ipaddress.ip_address(send["ue"]).version
-        before = self.agent.judged()
+        before = self.agent.judged() if self.agent.process else None
         expected = Counter()
         arrived = 0
         total = 0
@@ -174,11 +205,15 @@ class Run:
             passed -= before[0]
             return (passed,) if passed + dropped - before[1] >= total else None
 
+        passed = 0
         try:
-            passed, = eventually("%d packets are judged" % total, decided)
+            if before:
+                passed, = eventually("%d packets are judged" % total, decided)
         except Unmet as error:
             now = self.agent.judged()
             raise Unmet("%s: passed %d, dropped %d" % (error, now[0] - before[0], now[1] - before[1])) from error
+        if not before:
+            time.sleep(0.3)  # nobody says when the last one is judged
         until = time.monotonic() + PATIENCE_ON_THE_WAY
         take()
         while arrived < max(passed, send["passed"]) and time.monotonic() < until:
@@ -194,6 +229,12 @@ class Run:
             self.expect_rules(content["rules"])
         if "usage" in content:
             self.expect_usage(content["usage"])
+        if "states" in content:
+            self.expect_states(content["states"])
+        if "credit" in content:
+            case_manager.expect_credit(self, content["credit"])
+        if "queues" in content:
+            case_queues.expect_queues(self, content["queues"])
 
     def expect_rules(self, rules):
         wanted, found = {}, {}
@@ -201,33 +242,38 @@ class Run:
             session = digits(rule["imsi"]), ipaddress.ip_address(rule["ue"])
             wanted.setdefault(session, []).append((rule["id"], rule["version"], rule.get("origin", "GX")))
         for session in self.agent.sessions():
-            if session.state == ACTIVE and session.rules:
+            if session.state != ENDED and session.rules:
                 found[session.imsi, ipaddress.ip_address(session.address)] = [
                     (rule.rule_id, rule.version, ("GX", "GY")[rule.origin]) for rule in session.rules]
         differ("rules", found, wanted)
 
-    def expect_usage(self, records):
-        packets, octets = {}, {}
-        for record in records:
-            key = digits(record["imsi"]), ipaddress.ip_address(record["ue"]), record["rule"], record["version"]
-            counts = [record.get(name, {"packets": 0, "bytes": 0}) for name in COUNTS]
-            packets[key] = tuple((count["packets"], count["bytes"]) for count in counts)
-            octets[key] = tuple(count["bytes"] for count in counts)
+    def expect_states(self, states):
+        """Of all sessions that are in force."""
+        wanted = {(digits(one["imsi"]), ipaddress.ip_address(one["ue"])): one["state"] for one in states}
+        found = {}
+        for session in self.agent.sessions():
+            names = session.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number
+            if session.state != ENDED:
+                found[session.imsi, ipaddress.ip_address(session.address)] = names[session.state].name
+        differ("states", found, wanted)
 
+    def expect_usage(self, records):
+        packets = {usage_key(record): tuple((count["packets"], count["bytes"]) for count in usage_counts(record))
+                   for record in records}
+        octets = usage_bytes(records)
         found = unique(((one.imsi, ipaddress.ip_address(one.address), one.rule_id, one.version),
                         tuple((getattr(one.usage, name + "_packets"), getattr(one.usage, name + "_bytes"))
                               for name in COUNTS))
                        for one in self.agent.usage())
         differ("ListUsage (packets, bytes of %s)" % ", ".join(COUNTS), found, packets)
-        differ("GetPolicyUsage (bytes)", unique(record_of(as_dict(one)) for one in
-                                                self.agent.call(PIPELINED + "GetPolicyUsage").records), octets)
-        last = None
+        differ("GetPolicyUsage (bytes)", table(self.agent.call(PIPELINED + "GetPolicyUsage").records), octets)
+        wanted, last = self.as_reported(octets), None
 
         def reported():
             nonlocal last
             for report in self.manager.new_reports():
                 last = unique(record_of(one) for one in report["records"])
-                if last == octets:
+                if self.as_reported(last) == wanted:
                     return True
             return False
 
@@ -237,17 +283,32 @@ class Run:
         except Unmet:
             if last is None:
                 raise
-            differ("ReportRuleStats (bytes)", last, octets)
+            differ("ReportRuleStats (bytes)", self.as_reported(last), wanted)
+
+    def as_reported(self, records):
+        """Of a session that has ended a report may leave out what counts nothing, but not everything."""
+        ended = {(one.imsi, ipaddress.ip_address(one.address)) for one in self.agent.sessions() if one.state == ENDED}
+        kept = {key: counts for key, counts in records.items() if key[:2] not in ended or any(counts)}
+        for session in {key[:2] for key in records} - {key[:2] for key in kept}:
+            kept[session + ("nothing counted", 0)] = (0, 0, 0, 0)
+        return kept
 
     def end(self):
+        if not self.agent.process:
+            self.agent.start("serve")
+        case_desired.clear(self)
         for session in self.agent.sessions():
-            if session.state == ACTIVE:
+            if session.state != ENDED:
                 key = "ipv6" if ":" in session.address else "ip"
-                self.agent.deactivate({"imsi": session.imsi, key: session.address, "origin": "WILDCARD",
-                                       "remove_default_drop": "true"})
+                self.deactivate({"imsi": session.imsi, key: session.address, "origin": "WILDCARD",
+                                 "remove_default_drop": "true"})
         if self.agent.usage():
             self.acknowledge()
         self.expect({"rules": [], "usage": []})
+        model = self.manager.model
+        if model.faults or model.strangers:
+            raise Unmet("the session manager: %s" % "; ".join(
+                model.faults + ["a record of %s %s, which it does not know" % one for one in model.strangers]))
         status = self.agent.status()
         if status.known_sessions or status.enforced_sessions:
             raise Unmet("%d sessions known and %d enforced after all have ended" % (
@@ -265,36 +326,10 @@ def describe(packet):
                                    ipaddress.ip_address(packet[at + size:at + 2 * size]), len(packet))
 
 
-def as_dict(record):
-    return {field.name: getattr(record, field.name) for field in record.DESCRIPTOR.fields}
-
-
-def unique(pairs):
-    found = {}
-    for key, value in pairs:
-        if key in found:
-            raise Unmet("two records of %s" % " ".join(map(str, key)))
-        found[key] = value
-    return found
-
-
-def differ(what, found, wanted):
-    """Raises with what is missing, too much or different."""
-    texts = []
-    for key in sorted(set(found) | set(wanted), key=str):
-        if found.get(key) != wanted.get(key):
-            texts.append("%s: %s, not %s" % (" ".join(map(str, key)), found.get(key, "nothing"),
-                                            wanted.get(key, "nothing")))
-    if texts:
-        raise Unmet("%s: %s" % (what, "; ".join(texts)))
-
-
 def why_not_here(case):
     """What a case asks for that the wire or a router cannot give; None: it can be run."""
-    if any("remote_port" in flow or "local_port" in flow for flow in case.flows()):
-        return "port ranges: the session manager's wire has exact ports only"
     if "net" not in case.engines:
-        return "the file is for the engines %s" % ", ".join(case.engines)
+        return case.left_out
     for line, kind, content in case.steps:
         if kind == "send":
             for address in (ipaddress.ip_address(content["ue"]), case_packet.remotes(content)[0]):

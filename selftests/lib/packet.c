@@ -65,6 +65,9 @@ static void build_transport(struct packet *packet, const struct packet_spec *spe
 			append16(packet, spec->destination_port);
 			append(packet, 16 + spec->tcp_options);
 			packet->data[start + 12] = (uint8_t)((20 + spec->tcp_options) / 4 << 4);
+			packet->data[start + 13] = spec->tcp_flags;
+			if (spec->tcp_option)
+				memcpy(packet->data + start + 20, spec->tcp_option, spec->tcp_options);
 			break;
 		case IPPROTO_UDP:
 			append16(packet, spec->source_port);
@@ -92,6 +95,7 @@ static void build_ip4(struct packet *packet, const struct packet_spec *spec)
 	struct iphdr ip = {
 		.version = 4,
 		.ihl = (header / 4) & 0xf,
+		.tos = (uint8_t)(spec->dscp << 2),
 		.ttl = spec->hop_limit ? spec->hop_limit : 64,
 		.protocol = spec->protocol,
 		.frag_off =
@@ -102,6 +106,8 @@ static void build_ip4(struct packet *packet, const struct packet_spec *spec)
 	    inet_pton(AF_INET, spec->destination, &ip.daddr) != 1)
 		fail_msg("IPv4 address '%s' or '%s'", spec->source, spec->destination);
 	append(packet, header);
+	if (spec->ip_option)
+		memcpy(packet->data + packet->network + sizeof(ip), spec->ip_option, spec->ip_options);
 	build_transport(packet, spec);
 	packet->ip_bytes = (uint32_t)(packet->length - packet->network);
 	ip.tot_len = htons((uint16_t)packet->ip_bytes);
@@ -121,6 +127,8 @@ static void build_ip6(struct packet *packet, const struct packet_spec *spec)
 		.version = 6,
 		.hop_limit = spec->hop_limit ? spec->hop_limit : 64,
 		.nexthdr = extension_type(spec, 0),
+		.priority = (spec->dscp >> 2) & 0xf,
+		.flow_lbl = {(uint8_t)(spec->dscp << 6)},
 	};
 
 	if (inet_pton(AF_INET6, spec->source, &ip.saddr) != 1 ||

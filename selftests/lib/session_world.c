@@ -12,17 +12,27 @@
 
 void world_start(struct world *world, bool adopted, bool keep_retired, uint32_t classes)
 {
-	struct sl_datapath_config config = fixture_config();
-	struct sl_control_config control = {.keep_retired = keep_retired};
-	struct sl_error err = {{0}};
+	struct sl_datapath_limits limits = fixture_config().limits;
 
 	if (classes >= 256) {
-		config.limits.sessions = 1024;
-		config.limits.usage = 4096;
-		config.limits.rules = 256;
-		config.limits.flows = 256;
-		config.limits.matches = 4096;
+		limits.sessions = 1024;
+		limits.usage = 4096;
+		limits.rules = 256;
+		limits.flows = 256;
+		limits.matches = 4096;
 	}
+	world_start_with(world, adopted, &(struct sl_control_config){.keep_retired = keep_retired}, &limits,
+			 classes);
+}
+
+void world_start_with(struct world *world, bool adopted, const struct sl_control_config *settings,
+		      const struct sl_datapath_limits *limits, uint32_t classes)
+{
+	struct sl_datapath_config config = fixture_config();
+	struct sl_control_config control = *settings;
+	struct sl_error err = {{0}};
+
+	config.limits = *limits;
 	world->datapath = fixture_start(&config, adopted);
 	world->qos = NULL;
 	if (classes) {

@@ -39,6 +39,9 @@ struct activation {
 
 /* `classes` 0: no queues. From 256 on the maps are larger, too. */
 void world_start(struct world *world, bool adopted, bool keep_retired, uint32_t classes);
+/* With what `settings` says beside the parts, and maps of these sizes. */
+void world_start_with(struct world *world, bool adopted, const struct sl_control_config *settings,
+		      const struct sl_datapath_limits *limits, uint32_t classes);
 void world_stop(struct world *world);
 void world_fill(struct activation *activation, const char *imsi, const char *address,
 		const struct rule_spec *specs, size_t count);

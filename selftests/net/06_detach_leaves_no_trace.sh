@@ -14,6 +14,11 @@ trace() {
 		in_gw bpftool net show dev $device
 		in_gw ip -d link show dev $device | grep -oE 'xdp[^ ]*|prog/xdp.*' || true
 	done
+	in_gw ip rule
+	in_gw ip -6 rule
+	in_gw ip route show table all
+	in_gw ip -6 route show table all
+	in_gw ss -Hltn
 	find "$PINS" 2>/dev/null || true
 }
 
@@ -29,6 +34,8 @@ enforce() {
 
 net_up
 # what others put there stays
+in_gw ip rule add fwmark 0xfffe/0xffff lookup 20815 priority 815
+in_gw ip route add local default dev lo table 20815
 in_gw tc qdisc add dev acc0 clsact
 foreign_filter acc0 ingress
 untouched=$(trace)

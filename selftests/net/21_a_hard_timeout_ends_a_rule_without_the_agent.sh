@@ -37,3 +37,17 @@ flow uplink permit udp any 5001
 activate
 send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --count 5 >/dev/null
 expect "activated again" "15 1500" "$(used "$(ue4 1)" short uplink)"
+
+# with an agent it is taken out of its session, without a request
+cat >"$SESSIONS" <<END
+sessions:
+  - imsi: $(imsi 2)
+    ipv4: $(ue4 2)
+    rules:
+      - {id: brief, precedence: 10, hard_timeout: 1s, flows: [{direction: uplink, protocol: udp}]}
+END
+activate
+rules_in_force() { ctl -o json sessions | jq -r --arg imsi "$(imsi 2)" '.[] | select(.imsi == $imsi) | .rule_count'; }
+expect "rules before the deadline" 1 "$(rules_in_force)"
+eventually "the running agent ends the rule" 5 grep -q "event=rule-expired.*rule=brief" "$LOG"
+expect "rules after it" 0 "$(rules_in_force)"

@@ -26,4 +26,4 @@ with grpc.insecure_channel("unix:" + sys.argv[1]) as channel:
 print(*sorted(set(name.decode() for name in re.findall(rb"[a-z][\w.]+\.[A-Z]\w+", answer))))
 PY
 )
-expect "the services that reflection names" "grpc.health.v1.Health grpc.reflection.v1.ServerReflection grpc.reflection.v1alpha.ServerReflection magma.lte.Pipelined sluice.v1.Admin" "$services"
+expect "the services that reflection names" "grpc.health.v1.Health grpc.reflection.v1.ServerReflection grpc.reflection.v1alpha.ServerReflection magma.lte.LocalSessionManager magma.lte.Pipelined magma.lte.SessionUpdateResponder sluice.v1.Admin" "$services"

@@ -18,9 +18,10 @@
 #include "base/cleanup.h"
 #include "bpfrun.h"
 #include "case_list.h"
+#include "packet_terms.h"
 
 /* Every session has its own range of each map, and each publication the other half of it. */
-#define BLOCKS_OF_LIST	8
+#define BLOCKS_OF_LIST	16
 #define BLOCKS_OF_IMAGE (SLUICE_DIRECTIONS * BLOCKS_OF_LIST)
 #define FIRST_USAGE	1
 #define FRAGMENT_OFFSET 1480
@@ -30,15 +31,18 @@ static struct bpfrun_maps maps;
 static bool with_xdp;
 static bool second_half[CASE_SESSIONS];
 
-static int place_list(const struct sl_match_list *list, uint32_t family, uint32_t first, struct sl_error *err)
+/* Blocks and branches begin at the same number; `root` is what the policy says of the list. */
+static int place_list(const struct sl_match_list *list, uint32_t first, uint32_t *root, struct sl_error *err)
 {
-	if (list->blocks > BLOCKS_OF_LIST)
+	const struct sl_match_maps all = {
+		.matches4 = maps.matches4, .matches6 = maps.matches6, .branches = maps.branches};
+	const struct sl_match_place place = {.block = first, .branch = first};
+
+	if (list->blocks > BLOCKS_OF_LIST || sl_match_list_branches(list) > BLOCKS_OF_LIST)
 		return sl_error(err, E2BIG, "%u match blocks, the test has room for %d", list->blocks,
 				BLOCKS_OF_LIST);
-	if (family == 4)
-		memcpy(&maps.matches4[first], list->block4, list->blocks * sizeof(*list->block4));
-	else
-		memcpy(&maps.matches6[first], list->block6, list->blocks * sizeof(*list->block6));
+	sl_match_list_write(list, place, &all);
+	*root = sl_match_list_root(list, place);
 	return 0;
 }
 
@@ -55,20 +59,20 @@ static int publish(struct case_run *run, const struct case_session *session, str
 	struct sluice_endpoint endpoint = {.policy = slot, .session = session->slot};
 	struct sluice_policy policy = {
 		.session = session->slot,
-		.uplink_block = blocks,
-		.downlink_block = blocks + BLOCKS_OF_LIST,
 		.uplink_count = (uint16_t)image->list[SLUICE_UPLINK].count,
 		.downlink_count = (uint16_t)image->list[SLUICE_DOWNLINK].count,
 		.default_usage = FIRST_USAGE + session->default_usage,
 		.bindings = bindings,
 		.endpoint_tag = sl_address_tag(&session->address),
 		.rules = (uint16_t)session->install_count,
+		.flags = image->flags,
 	};
 
 	(void)run;
 	second_half[session->slot] = !second_half[session->slot];
-	if (place_list(&image->list[SLUICE_UPLINK], image->family, policy.uplink_block, err) < 0 ||
-	    place_list(&image->list[SLUICE_DOWNLINK], image->family, policy.downlink_block, err) < 0)
+	if (place_list(&image->list[SLUICE_UPLINK], blocks, &policy.uplink_block, err) < 0 ||
+	    place_list(&image->list[SLUICE_DOWNLINK], blocks + BLOCKS_OF_LIST, &policy.downlink_block, err) <
+		    0)
 		return -E2BIG;
 	for (size_t i = 0; i < session->install_count; i++) {
 		struct sluice_binding binding = session->installs[i].binding;
@@ -122,8 +126,12 @@ static int build(const struct case_packet *sent, struct packet *packet, struct s
 		.protocol = sent->walk.protocol,
 		.source_port = uplink ? sent->walk.local_port : sent->walk.remote_port,
 		.destination_port = uplink ? sent->walk.remote_port : sent->walk.local_port,
-		.icmp_type = ip6 ? 128 : 8, /* echo request */
+		.icmp_type = sent->terms.icmp_type,
 	};
+	const struct packet_terms terms = {.dscp = sent->terms.dscp,
+					   .tcp_flags = sent->terms.tcp_flags,
+					   .tcp_options = sent->terms.tcp_options,
+					   .ip_options = sent->terms.ip_options};
 	size_t headers = ip6 ? 40 : 20;
 
 	memcpy(remote.bytes, sent->walk.remote, sizeof(remote.bytes));
@@ -139,11 +147,12 @@ static int build(const struct case_packet *sent, struct packet *packet, struct s
 		spec.more_fragments = sent->fragment == CASE_FIRST_FRAGMENT;
 		headers += transport_header(sent->walk.protocol);
 	}
+	headers += packet_terms_size(&spec, &terms);
 	if (sent->size < headers)
 		return sl_error(err, EINVAL, "size: %u bytes are less than the headers, %zu", sent->size,
 				headers);
 	spec.payload = sent->size - headers;
-	packet_build(packet, &spec);
+	packet_terms_build(packet, &spec, &terms);
 	return 0;
 }
 

@@ -213,7 +213,7 @@ static void multicast_listeners_pass_with_ttl_1_to_multicast_groups(void **state
 				 .protocol = IPPROTO_IGMP, .hop_limit = 1, .payload = 8)),
 			 SLUICE_PASS_NONE);
 	assert_int_equal(up(SPEC(.source = "10.0.0.5", .destination = "224.0.0.22", .protocol = IPPROTO_IGMP,
-				 .hop_limit = 1, .payload = 8, .fragment_offset = 8)),
+				 .hop_limit = 1, .payload = 8, .fragment_offset = 16)),
 			 SLUICE_PASS_NONE);
 }
 

@@ -18,9 +18,9 @@
 #include "datapath_fixture.h"
 
 static const char *const all_maps[] = {
-	"endpoints4", "endpoints6",   "policies", "bindings", "matches4", "matches6",
-	"usage",      "usage_owners", "sessions", "rules",    "flows",	  "drops",
-	"passes",     "lost_events",  "events",	  "settings",
+	"endpoints4", "endpoints6", "policies",	   "bindings",	   "matches4", "matches6", "branches",
+	"index4",     "index6",	    "usage",	   "usage_owners", "sessions", "rules",	   "flows",
+	"drops",      "passes",	    "lost_events", "events",	   "settings",
 };
 
 static int open_map(const char *name)
@@ -84,6 +84,7 @@ static void a_first_start_makes_every_map_with_the_configured_size(void **state)
 	assert_int_equal(pinned_map("bindings").max_entries, 256);
 	assert_int_equal(pinned_map("matches4").max_entries, 128);
 	assert_int_equal(pinned_map("matches6").max_entries, 128);
+	assert_int_equal(pinned_map("branches").max_entries, 128);
 	assert_int_equal(pinned_map("usage").max_entries, 512);
 	assert_int_equal(pinned_map("usage_owners").max_entries, 512);
 	assert_int_equal(pinned_map("sessions").max_entries, 64);

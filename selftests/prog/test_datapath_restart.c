@@ -346,7 +346,8 @@ static int live(const struct sl_datapath_config *config, size_t hooks)
 	return 0;
 }
 
-/* The host's bpffs may be closed to others (iproute2 mounts it so): a mount of its own, for this process only. */
+/* The host's bpffs may be closed to others (iproute2 mounts it so): a mount of its own, for this process
+ * only. */
 static int mount_open_bpffs(void)
 {
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)

@@ -91,6 +91,7 @@ static void expect_outcome(const struct model_outcome *outcome, const struct sam
 		[MODEL_UNKNOWN_SUBSCRIBER] = SLUICE_DROP_UNKNOWN_SUBSCRIBER,
 		[MODEL_MALFORMED] = SLUICE_DROP_MALFORMED,
 		[MODEL_NOT_IP] = SLUICE_DROP_NOT_IP,
+		[MODEL_FRAGMENT_OFFSET] = SLUICE_DROP_FRAGMENT_OFFSET,
 	};
 
 	/* what XDP lets pass tc will count */
@@ -359,11 +360,13 @@ static void the_programs_decide_and_count_as_the_reference_model_does(void **sta
 	seconds = seconds_since(&begin);
 	printf("%llu pairs of %llu rule lists in %.1f s, %.0f pairs/s\n", (unsigned long long)done,
 	       (unsigned long long)worlds, seconds, (double)done / seconds);
-	printf("permitted %llu, denied %llu, no rule %llu, unknown %llu, malformed %llu, not IP %llu\n",
+	printf("permitted %llu, denied %llu, no rule %llu, unknown %llu, malformed %llu, not IP %llu, "
+	       "fragment offset %llu\n",
 	       (unsigned long long)outcomes[MODEL_PERMITTED], (unsigned long long)outcomes[MODEL_DENIED],
 	       (unsigned long long)outcomes[MODEL_NO_RULE],
 	       (unsigned long long)outcomes[MODEL_UNKNOWN_SUBSCRIBER],
-	       (unsigned long long)outcomes[MODEL_MALFORMED], (unsigned long long)outcomes[MODEL_NOT_IP]);
+	       (unsigned long long)outcomes[MODEL_MALFORMED], (unsigned long long)outcomes[MODEL_NOT_IP],
+	       (unsigned long long)outcomes[MODEL_FRAGMENT_OFFSET]);
 	/* random numbers that always bring the same outcome compare nothing */
 	for (int i = 0; i < MODEL_REASONS && done >= 100000; i++)
 		assert_true(outcomes[i] >= done / 1000);

@@ -305,10 +305,10 @@ static void a_later_fragment_never_matches_ports_but_goes_on_to_the_next_rule(vo
 	assert_int_equal(
 		deciding_rule(&s4, rules, 3, UP4(.more_fragments = true, .payload = 8), SLUICE_UPLINK), 0);
 	assert_int_equal(
-		deciding_rule(&s4, rules, 3, UP4(.fragment_offset = 8, .payload = 64), SLUICE_UPLINK), 2);
+		deciding_rule(&s4, rules, 3, UP4(.fragment_offset = 16, .payload = 64), SLUICE_UPLINK), 2);
 	assert_int_equal(
 		deciding_rule(&s6, rules, 3,
-			      UP6(.extension = {IPPROTO_FRAGMENT}, .fragment_offset = 8, .payload = 64),
+			      UP6(.extension = {IPPROTO_FRAGMENT}, .fragment_offset = 16, .payload = 64),
 			      SLUICE_UPLINK),
 		2);
 }

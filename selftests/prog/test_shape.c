@@ -19,7 +19,7 @@ static int setup(void **state)
 		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .uplink_class = 0x1234,
 		 .downlink_class = 0x4321},
 		{SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_UDP, .uplink_class = 0x1234,
-		 .downlink_class = 0xfffe},
+		 .downlink_class = 0x7ff2},
 		{SLUICE_UPLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP, .downlink_class = 9},
 		{SLUICE_DOWNLINK, SLUICE_PERMIT, .protocol = IPPROTO_TCP, .uplink_class = 9},
 		{SLUICE_UPLINK, SLUICE_DENY, .protocol = IPPROTO_ICMP, .uplink_class = 9},
@@ -88,7 +88,7 @@ static void a_dropped_packet_is_not_touched(void **state)
 static void the_downlink_class_goes_into_the_priority(void **state)
 {
 	(void)state;
-	assert_int_equal(down(UE4, IPPROTO_UDP).priority, CLASS(0xfffe));
+	assert_int_equal(down(UE4, IPPROTO_UDP).priority, CLASS(0x7ff2));
 	assert_int_equal(down(UE4, IPPROTO_UDP).mark, 0x00010042);
 }
 
@@ -110,7 +110,10 @@ static void core_egress_turns_the_mark_into_the_priority_of_any_packet(void **st
 		{0xdead0000, SLUICE_HTB_DEFAULT_MINOR},
 		{3, 3},
 		{0xdead1234, 0x1234},
-		{0xffffffff, 0xffff},
+		{0xdeadfffd, 0xfffd},
+		/* the marks of the portal and of answers are no classes */
+		{0xdeadfffe, SLUICE_HTB_DEFAULT_MINOR},
+		{0xffffffff, SLUICE_HTB_DEFAULT_MINOR},
 	};
 	struct packet packets[2];
 

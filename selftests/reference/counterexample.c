@@ -122,6 +122,17 @@ static void simplify_flow(struct shrinker *shrinker, unsigned int rule, unsigned
 	TRY_FLOW(flow->tcp_dst = flow->udp_dst = 0);
 	TRY_FLOW(flow->ip_proto = 0);
 	TRY_FLOW(flow->deny = false);
+	TRY_FLOW(flow->local = (struct model_prefix){0});
+	TRY_FLOW(flow->local_outside = false);
+	TRY_FLOW(flow->protocol_zero = false);
+	TRY_FLOW(flow->terms = (struct model_terms){0});
+	TRY_FLOW(flow->terms.outside = false);
+	TRY_FLOW(flow->terms.dscp_given = false);
+	TRY_FLOW(flow->terms.flags_given = false);
+	TRY_FLOW(flow->terms.icmp_given = false);
+	TRY_FLOW(flow->terms.later_fragment = false);
+	TRY_FLOW(flow->terms.ip_options = (struct model_options){0});
+	TRY_FLOW(flow->terms.tcp_options = (struct model_options){0});
 #undef TRY_FLOW
 }
 
@@ -193,6 +204,7 @@ static void simplify_sample(struct shrinker *shrinker)
 	TRY(shrinker, sample->dont_fragment = sample->reserved_flag = false);
 	TRY(shrinker, sample->icmp_type = 0);
 	TRY(shrinker, sample->tcp_options = 0);
+	TRY(shrinker, sample->tcp_flags = 0);
 	TRY(shrinker, sample->segments = sample->segment_size = 0);
 	TRY(shrinker, sample->padding = 0);
 	TRY(shrinker, sample->payload = 0);
@@ -282,6 +294,43 @@ static void print_range(FILE *out, const char *name, const struct model_range *r
 		fprintf(out, ", %s: %u-%u", name, range->low, range->high);
 }
 
+static void print_options(FILE *out, const char *name, const struct model_options *options)
+{
+	if (options->given)
+		fprintf(out, " %s with 0x%02x without 0x%02x", name, options->present, options->absent);
+}
+
+/* What the file format has no word for. */
+static void print_own_form(FILE *out, const struct model_flow *flow)
+{
+	const struct model_terms *terms = &flow->terms;
+
+	if (!flow->protocol_zero && !flow->local.given && !terms->outside && !terms->dscp_given &&
+	    !terms->flags_given && !terms->icmp_given && !terms->later_fragment && !terms->ip_options.given &&
+	    !terms->tcp_options.given)
+		return;
+	fprintf(out, "              # and");
+	if (flow->protocol_zero)
+		fprintf(out, " protocol 0");
+	if (flow->local.given)
+		fprintf(out, " subscriber %s %s/%d", flow->local_outside ? "outside" : "in",
+			address_text(flow->local.address, flow->local.family), flow->local.length);
+	if (terms->outside)
+		fprintf(out, " remote outside its prefix");
+	if (terms->dscp_given)
+		fprintf(out, " DSCP %u", terms->dscp);
+	if (terms->flags_given)
+		fprintf(out, " TCP flags 0x%02x of 0x%02x any of 0x%02x", terms->flags_value,
+			terms->flags_mask, terms->flags_any);
+	if (terms->icmp_given)
+		fprintf(out, " ICMP type %u-%u", terms->icmp_low, terms->icmp_high);
+	if (terms->later_fragment)
+		fprintf(out, " later fragment");
+	print_options(out, "IP options", &terms->ip_options);
+	print_options(out, "TCP options", &terms->tcp_options);
+	fprintf(out, "\n");
+}
+
 static void print_flow(FILE *out, const struct model_flow *flow)
 {
 	fprintf(out, "            - {direction: %s, action: %s", flow->downlink ? "DOWNLINK" : "UPLINK",
@@ -296,6 +345,7 @@ static void print_flow(FILE *out, const struct model_flow *flow)
 	print_range(out, "remote_port", &flow->remote_port);
 	print_range(out, "local_port", &flow->local_port);
 	fprintf(out, "}\n");
+	print_own_form(out, flow);
 }
 
 static void print_rule(FILE *out, const struct model_rule *rule)
@@ -428,7 +478,8 @@ static void print_usage(FILE *out, const struct counterexample *example, const s
 void counterexample_print(const struct counterexample *example, FILE *out)
 {
 	static const char *const reasons[MODEL_REASONS] = {"permitted",		 "denied",    "no rule",
-							   "unknown subscriber", "malformed", "not IP"};
+							   "unknown subscriber", "malformed", "not IP",
+							   "fragment offset 1"};
 	const struct model_world *world = &example->world;
 	struct model_outcome outcome;
 	uint8_t data[SAMPLE_SIZE];

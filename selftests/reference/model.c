@@ -11,6 +11,13 @@ struct reading {
 	unsigned int protocol;
 	bool has_ports;
 	unsigned int source_port, destination_port;
+	unsigned int dscp;
+	unsigned int offset; /* of a fragment, in units of eight bytes */
+	unsigned int ip_options, tcp_options;
+	bool has_tcp; /* the whole header */
+	unsigned int tcp_flags;
+	bool has_icmp;
+	unsigned int icmp_type;
 	uint32_t bytes;
 	uint32_t headers; /* IP and transport, repeated in each segment */
 };
@@ -63,11 +70,50 @@ static bool range_is_valid(const struct model_range *range, unsigned int protoco
 	return range->low <= range->high && (protocol == TCP || protocol == UDP || protocol == SCTP);
 }
 
+static bool has_port_conditions(const struct model_flow *flow)
+{
+	return flow->tcp_src || flow->tcp_dst || flow->udp_src || flow->udp_dst ||
+	       range_is_given(&flow->remote_port) || range_is_given(&flow->local_port);
+}
+
+static bool terms_are_valid(const struct model_flow *flow)
+{
+	const struct model_terms *terms = &flow->terms;
+	bool tcp = terms->flags_given || terms->tcp_options.given;
+
+	if (terms->outside && !(flow->downlink ? flow->ip_src.given : flow->ip_dst.given))
+		return false;
+	if (tcp && flow->ip_proto != TCP)
+		return false;
+	if (terms->flags_given && (terms->flags_value & ~terms->flags_mask))
+		return false;
+	if (terms->icmp_given &&
+	    ((flow->ip_proto != ICMP && flow->ip_proto != ICMP6) || terms->icmp_low > terms->icmp_high))
+		return false;
+	if (terms->later_fragment && (tcp || terms->icmp_given || has_port_conditions(flow)))
+		return false;
+	return !terms->dscp_given || terms->dscp < 64;
+}
+
+static bool local_is_valid(const struct model_flow *flow)
+{
+	const struct model_prefix *local = &flow->local;
+
+	if (!local->given)
+		return true;
+	/* an IPv6 session is its whole /64 */
+	return prefix_is_valid(local) && local->length <= (local->family == 4 ? 32 : 64) &&
+	       (!flow->ip_src.given || flow->ip_src.family == local->family) &&
+	       (!flow->ip_dst.given || flow->ip_dst.family == local->family);
+}
+
 bool model_flow_is_valid(const struct model_flow *flow)
 {
 	const unsigned int ports[] = {flow->tcp_src, flow->tcp_dst, flow->udp_src, flow->udp_dst};
 
 	if (!prefix_is_valid(&flow->ip_src) || !prefix_is_valid(&flow->ip_dst))
+		return false;
+	if (!terms_are_valid(flow) || !local_is_valid(flow) || (flow->protocol_zero && flow->ip_proto))
 		return false;
 	if (flow->ip_src.given && flow->ip_dst.given && flow->ip_src.family != flow->ip_dst.family)
 		return false;
@@ -104,7 +150,8 @@ static bool comes_before(const struct model_rule *a, const struct model_rule *b)
 static bool family_fits(const struct model_flow *flow, int family)
 {
 	return (!flow->ip_src.given || flow->ip_src.family == family) &&
-	       (!flow->ip_dst.given || flow->ip_dst.family == family);
+	       (!flow->ip_dst.given || flow->ip_dst.family == family) &&
+	       (!flow->local.given || flow->local.family == family);
 }
 
 bool model_rule_fits(const struct model_rule *rule, int family)
@@ -115,14 +162,45 @@ bool model_rule_fits(const struct model_rule *rule, int family)
 	return false;
 }
 
-/* The UE's side is the session's address, whatever the flow says: of it only the family counts. */
+/* The UE's side is the session's address, whatever a FlowMatch says: of that only the family counts. */
 static bool addresses_match(const struct model_flow *flow, const struct reading *packet)
 {
 	const struct model_prefix *remote = flow->downlink ? &flow->ip_src : &flow->ip_dst;
 	const uint8_t *address = flow->downlink ? packet->source : packet->destination;
+	const uint8_t *own = flow->downlink ? packet->destination : packet->source;
 
-	return family_fits(flow, packet->family) &&
-	       (!remote->given || begins_alike(remote->address, address, remote->length));
+	if (!family_fits(flow, packet->family))
+		return false;
+	if (flow->local.given &&
+	    begins_alike(flow->local.address, own, flow->local.length) == flow->local_outside)
+		return false;
+	return !remote->given ||
+	       begins_alike(remote->address, address, remote->length) != flow->terms.outside;
+}
+
+static bool options_match(const struct model_options *wanted, unsigned int options)
+{
+	return !wanted->given || ((wanted->present & ~options) == 0 && (wanted->absent & options) == 0);
+}
+
+static bool terms_match(const struct model_terms *terms, const struct reading *packet)
+{
+	if (terms->dscp_given && packet->dscp != terms->dscp)
+		return false;
+	if (terms->later_fragment && packet->offset == 0)
+		return false;
+	if (!options_match(&terms->ip_options, packet->ip_options))
+		return false;
+	if (terms->icmp_given && !(packet->has_icmp && packet->icmp_type >= terms->icmp_low &&
+				   packet->icmp_type <= terms->icmp_high))
+		return false;
+	if ((terms->flags_given || terms->tcp_options.given) && !packet->has_tcp)
+		return false;
+	if (terms->flags_given && (packet->tcp_flags & terms->flags_mask) != terms->flags_value)
+		return false;
+	if (terms->flags_given && terms->flags_any && (packet->tcp_flags & terms->flags_any) == 0)
+		return false;
+	return options_match(&terms->tcp_options, packet->tcp_options);
 }
 
 static bool port_matches(unsigned int wanted, const struct reading *packet, unsigned int port)
@@ -140,8 +218,10 @@ static bool flow_matches(const struct model_flow *flow, const struct reading *pa
 	unsigned int remote = downlink ? packet->source_port : packet->destination_port;
 	unsigned int local = downlink ? packet->destination_port : packet->source_port;
 
-	return flow->downlink == downlink && (!flow->ip_proto || flow->ip_proto == packet->protocol) &&
-	       addresses_match(flow, packet) && port_matches(flow->tcp_src, packet, packet->source_port) &&
+	return flow->downlink == downlink &&
+	       ((!flow->ip_proto && !flow->protocol_zero) || flow->ip_proto == packet->protocol) &&
+	       terms_match(&flow->terms, packet) && addresses_match(flow, packet) &&
+	       port_matches(flow->tcp_src, packet, packet->source_port) &&
 	       port_matches(flow->tcp_dst, packet, packet->destination_port) &&
 	       port_matches(flow->udp_src, packet, packet->source_port) &&
 	       port_matches(flow->udp_dst, packet, packet->destination_port) &&
@@ -162,6 +242,50 @@ static const struct model_flow *rule_matches(const struct model_rule *rule, cons
 }
 
 /* --- frames ------------------------------------------------------------------- */
+
+/* The bits of the options between the two; what follows one that contradicts itself does not count. */
+static unsigned int read_options(const uint8_t *at, const uint8_t *end, bool tcp)
+{
+	static const uint8_t ip_kinds[] = {137, 131, 7, 68};
+	static const uint8_t tcp_kinds[] = {2, 3, 4, 8, 11};
+	unsigned int bits = 0;
+
+	while (at < end && at[0] != 0) {
+		unsigned int kind = at[0];
+
+		if (kind == 1) {
+			at++;
+			continue;
+		}
+		if (end - at < 2 || at[1] < 2 || at[1] > end - at)
+			break;
+		if (tcp && kind == 5)
+			kind = 4;
+		if (tcp && (kind == 12 || kind == 13))
+			kind = 11;
+		for (unsigned int i = 0; i < (tcp ? 5 : 4); i++)
+			if (kind == (tcp ? tcp_kinds[i] : ip_kinds[i]))
+				bits |= 1u << i;
+		at += at[1];
+	}
+	return bits;
+}
+
+/* What of TCP lies beyond the ports. False: malformed. */
+static bool read_tcp(struct reading *packet, const uint8_t *at, size_t room, enum fragment fragment)
+{
+	size_t header = room < 20 ? 0 : (size_t)(at[12] >> 4) * 4;
+
+	/* of a first fragment the rest may be in the next one */
+	if (header < 20 || header > room)
+		return fragment == FIRST;
+	packet->has_tcp = true;
+	packet->tcp_flags = at[13];
+	packet->tcp_options = read_options(at + 20, at + header, true);
+	if (fragment == WHOLE)
+		packet->headers += (uint32_t)header - 20;
+	return true;
+}
 
 /* `at`..`end`: what follows the IP headers. False: malformed. */
 static bool read_transport(struct reading *packet, const uint8_t *at, const uint8_t *end,
@@ -193,19 +317,18 @@ static bool read_transport(struct reading *packet, const uint8_t *at, const uint
 	if (room < least)
 		return false;
 	packet->headers += (uint32_t)least;
-	if (packet->protocol == ICMP || packet->protocol == ICMP6)
+	if (packet->protocol == ICMP || packet->protocol == ICMP6) {
+		packet->has_icmp = packet->protocol == (packet->family == 4 ? ICMP : ICMP6);
+		packet->icmp_type = at[0];
 		return true;
+	}
 	packet->has_ports = true;
 	packet->source_port = get16(at);
 	packet->destination_port = get16(at + 2);
+	if (packet->protocol == TCP)
+		return read_tcp(packet, at, room, fragment);
 	if (fragment == FIRST)
 		return true;
-	if (packet->protocol == TCP) {
-		size_t header = (size_t)(at[12] >> 4) * 4;
-
-		packet->headers += (uint32_t)header - 20;
-		return header >= 20 && header <= room;
-	}
 	if (packet->protocol == UDP && !gso)
 		return get16(at + 4) >= 8 && get16(at + 4) <= room;
 	return true;
@@ -222,7 +345,8 @@ static bool read_ip4(struct reading *packet, const uint8_t *ip, size_t room, boo
 	total = get16(ip + 2);
 	if (ip[0] >> 4 != 4 || header < 20 || total < header || total > room)
 		return false;
-	if (get16(ip + 6) % 8192)
+	packet->offset = get16(ip + 6) % 8192;
+	if (packet->offset)
 		fragment = LATER;
 	else if (get16(ip + 6) / 8192 % 2)
 		fragment = FIRST;
@@ -230,6 +354,8 @@ static bool read_ip4(struct reading *packet, const uint8_t *ip, size_t room, boo
 	packet->source = ip + 12;
 	packet->destination = ip + 16;
 	packet->protocol = ip[9];
+	packet->dscp = ip[1] >> 2;
+	packet->ip_options = read_options(ip + 20, ip + header, false);
 	packet->bytes = (uint32_t)total;
 	packet->headers = (uint32_t)header;
 	return read_transport(packet, ip + header, ip + total, fragment, gso);
@@ -253,7 +379,8 @@ static bool read_ip6(struct reading *packet, const uint8_t *ip, size_t room, boo
 			return false;
 		if (next == FRAGMENT) {
 			length = 8;
-			if (get16(at + 2) / 8)
+			packet->offset = get16(at + 2) / 8;
+			if (packet->offset)
 				fragment = LATER;
 			else if (get16(at + 2) % 2)
 				fragment = FIRST;
@@ -271,6 +398,7 @@ static bool read_ip6(struct reading *packet, const uint8_t *ip, size_t room, boo
 	packet->source = ip + 8;
 	packet->destination = ip + 24;
 	packet->protocol = next;
+	packet->dscp = (unsigned int)(ip[0] % 16 * 16 + ip[1] / 16) / 4;
 	packet->bytes = (uint32_t)(end - ip);
 	packet->headers = (uint32_t)(at - ip);
 	return read_transport(packet, at, end, fragment, gso);
@@ -339,6 +467,10 @@ struct model_outcome model_decide(const struct model_world *world, const struct 
 	}
 	outcome.packets = count_packets(&packet, frame);
 	outcome.bytes += (outcome.packets - 1) * packet.headers;
+	if (packet.offset == 1) {
+		outcome.reason = MODEL_FRAGMENT_OFFSET;
+		return outcome;
+	}
 	outcome.session = find_session(world, &packet, frame->downlink);
 	if (outcome.session < 0) {
 		outcome.reason = MODEL_UNKNOWN_SUBSCRIBER;

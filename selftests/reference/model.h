@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MODEL_RULES    600
+#define MODEL_RULES    1000
 #define MODEL_FLOWS    6 /* of a rule */
 #define MODEL_SESSIONS 4
 #define MODEL_ID_SIZE  256
@@ -30,11 +30,35 @@ struct model_range {
 	unsigned int low, high;
 };
 
+/* Options by number: of IP 137, 131, 7, 68; of TCP 2, 3, {4, 5}, 8, {11, 12, 13}; one bit each, in this
+ * order. */
+struct model_options {
+	bool given;
+	unsigned int present, absent;
+};
+
+/* The rarely used part of sluice's own form; all that is given must hold. */
+struct model_terms {
+	bool outside; /* the remote prefix, inverted */
+	bool dscp_given;
+	unsigned int dscp;
+	bool flags_given; /* TCP: (flags & mask) == value, and any of `any` unless it is 0 */
+	unsigned int flags_mask, flags_value, flags_any;
+	bool icmp_given; /* ICMP in IPv4, ICMPv6 in IPv6 */
+	unsigned int icmp_low, icmp_high;
+	bool later_fragment;
+	struct model_options ip_options, tcp_options;
+};
+
 /* A FlowMatch with its action: fields of a packet of that direction; 0 = not given. */
 struct model_flow {
 	bool downlink;
 	bool deny;
 	unsigned int ip_proto;
+	bool protocol_zero;	   /* 0 is a protocol, and this one */
+	struct model_prefix local; /* the session's address is in it, or not; of a given family */
+	bool local_outside;
+	struct model_terms terms;
 	struct model_prefix ip_src, ip_dst;
 	unsigned int tcp_src, tcp_dst, udp_src, udp_dst;
 	struct model_range remote_port, local_port;
@@ -82,6 +106,7 @@ enum model_reason {
 	MODEL_UNKNOWN_SUBSCRIBER,
 	MODEL_MALFORMED,
 	MODEL_NOT_IP,
+	MODEL_FRAGMENT_OFFSET,
 	MODEL_REASONS,
 };
 

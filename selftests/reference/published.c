@@ -16,7 +16,7 @@
 #include "policy/rule.h"
 #include "published.h"
 
-#define BLOCKS	   4096 /* of the rig */
+#define BLOCKS	   8192 /* of the rig, and branches */
 #define FAR_FUTURE (UINT64_MAX / 2)
 
 static void prefix_text(const struct model_prefix *prefix, char *out, size_t size)
@@ -31,6 +31,46 @@ static void prefix_text(const struct model_prefix *prefix, char *out, size_t siz
 		snprintf(out, size, "%s", address);
 	else
 		snprintf(out, size, "%s/%d", address, prefix->length);
+}
+
+static void read_terms(const struct model_terms *terms, struct sluice_terms *out)
+{
+	*out = (struct sluice_terms){
+		.dscp = (uint8_t)terms->dscp,
+		.tcp_mask = (uint8_t)terms->flags_mask,
+		.tcp_value = (uint8_t)terms->flags_value,
+		.tcp_any = (uint8_t)terms->flags_any,
+		.icmp_low = (uint8_t)terms->icmp_low,
+		.icmp_high = (uint8_t)terms->icmp_high,
+		.ip_options_present = (uint8_t)terms->ip_options.present,
+		.ip_options_absent = (uint8_t)terms->ip_options.absent,
+		.tcp_options_present = (uint8_t)terms->tcp_options.present,
+		.tcp_options_absent = (uint8_t)terms->tcp_options.absent,
+	};
+	out->which = (uint8_t)((terms->outside ? SLUICE_TERM_REMOTE_NOT : 0) |
+			       (terms->dscp_given ? SLUICE_TERM_DSCP : 0) |
+			       (terms->flags_given ? SLUICE_TERM_TCP_FLAGS : 0) |
+			       (terms->icmp_given ? SLUICE_TERM_ICMP_TYPE : 0) |
+			       (terms->later_fragment ? SLUICE_TERM_LATER_FRAGMENT : 0) |
+			       (terms->ip_options.given ? SLUICE_TERM_IP_OPTIONS : 0) |
+			       (terms->tcp_options.given ? SLUICE_TERM_TCP_OPTIONS : 0));
+}
+
+/* What a FlowMatch has no field for. */
+static int read_own_form(const struct model_flow *flow, struct sluice_flow *out, struct sl_error *err)
+{
+	read_terms(&flow->terms, &out->terms);
+	if (flow->protocol_zero)
+		out->flags |= SLUICE_FLOW_PROTOCOL_ZERO;
+	if (!flow->local.given)
+		return 0;
+	if (out->family != 0 && out->family != flow->local.family)
+		return sl_error(err, EINVAL, "local: an address of the other family");
+	out->family = (uint8_t)flow->local.family;
+	out->flags |= flow->local_outside ? SLUICE_FLOW_LOCAL_NOT : SLUICE_FLOW_LOCAL;
+	out->local_length = (uint8_t)flow->local.length;
+	memcpy(out->local, flow->local.address, flow->local.family == 4 ? 4 : 16);
+	return 0;
 }
 
 static int read_flow(const struct model_flow *flow, struct sluice_flow *out, struct sl_error *err)
@@ -62,7 +102,7 @@ static int read_flow(const struct model_flow *flow, struct sluice_flow *out, str
 		out->local_port_low = (uint16_t)flow->local_port.low;
 		out->local_port_high = (uint16_t)flow->local_port.high;
 	}
-	return 0;
+	return read_own_form(flow, out, err);
 }
 
 /* 0; -EINVAL: the rule is refused. */
@@ -119,23 +159,24 @@ static int install_rules(const struct model_world *world, struct sl_rule_table *
 
 /* Next free places in the maps; what lies beyond is poison. */
 struct places {
-	uint32_t policy, binding, usage, block[2];
+	uint32_t policy, binding, usage, branch, block[2];
 };
 
 static void place_list(const struct bpfrun_maps *maps, const struct sl_ruleset_image *image,
-		       enum sluice_direction direction, struct places *places, uint32_t *first)
+		       enum sluice_direction direction, struct places *places, uint32_t *root)
 {
+	const struct sl_match_maps all = {
+		.matches4 = maps->matches4, .matches6 = maps->matches6, .branches = maps->branches};
 	const struct sl_match_list *list = &image->list[direction];
 	uint32_t *next = &places->block[image->family == 6];
+	struct sl_match_place place = {.block = *next, .branch = places->branch};
 
-	*first = *next;
-	if (*next + list->blocks > BLOCKS)
-		fail_msg("more than %u match blocks", BLOCKS);
-	if (image->family == 4 && list->blocks)
-		memcpy(&maps->matches4[*first], list->block4, list->blocks * sizeof(*list->block4));
-	else if (list->blocks)
-		memcpy(&maps->matches6[*first], list->block6, list->blocks * sizeof(*list->block6));
+	if (*next + list->blocks > BLOCKS || places->branch + sl_match_list_branches(list) > BLOCKS)
+		fail_msg("more than %u match blocks or branches", BLOCKS);
+	sl_match_list_write(list, place, &all);
+	*root = sl_match_list_root(list, place);
 	*next += list->blocks;
+	places->branch += sl_match_list_branches(list);
 }
 
 static void place_session(const struct bpfrun_maps *maps, const struct model_session *session,
@@ -150,15 +191,19 @@ static void place_session(const struct bpfrun_maps *maps, const struct model_ses
 		.rules = (uint16_t)count,
 	};
 	struct sl_ruleset_image image;
+	struct sl_address address = {0};
 	struct sl_error err = {0};
 	uint32_t word[2];
 
-	if (sl_compile(installs, count, (uint32_t)session->family, &image, &err) < 0)
+	address.family = (uint32_t)session->family;
+	memcpy(address.bytes, session->address, sizeof(address.bytes));
+	if (sl_compile(installs, count, &address, &image, &err) < 0)
 		fail_msg("%s", err.text);
 	place_list(maps, &image, SLUICE_UPLINK, places, &policy.uplink_block);
 	place_list(maps, &image, SLUICE_DOWNLINK, places, &policy.downlink_block);
 	policy.uplink_count = (uint16_t)image.list[SLUICE_UPLINK].count;
 	policy.downlink_count = (uint16_t)image.list[SLUICE_DOWNLINK].count;
+	policy.flags = image.flags;
 	sl_ruleset_image_clear(&image);
 	for (size_t i = 0; i < count; i++) {
 		struct sluice_binding binding = installs[i].binding;
@@ -171,7 +216,11 @@ static void place_session(const struct bpfrun_maps *maps, const struct model_ses
 	}
 	memcpy(word, session->address, sizeof(word));
 	policy.endpoint_tag = sluice_endpoint_tag((uint32_t)session->family, word[0], word[1]);
-	maps->policies[places->policy++] = policy;
+	maps->policies[places->policy] = policy;
+	/* half of the lists are found by the index, the others by the hash alone */
+	if (count % 2)
+		sl_index_set(&maps->index, &address, places->policy);
+	places->policy++;
 	/* the key is the beginning of the address in both families */
 	if (bpf_map_update_elem(session->family == 4 ? maps->endpoints4 : maps->endpoints6, session->address,
 				&endpoint, BPF_ANY) < 0)
@@ -200,13 +249,14 @@ int published_publish(const struct bpfrun_maps *maps, const struct model_world *
 		      struct sl_error *why)
 {
 	static struct sl_install installs[MODEL_RULES], fitting[MODEL_RULES];
-	struct places places = {.policy = 1, .binding = 1, .usage = 1, .block = {1, 1}};
+	struct places places = {.policy = 1, .binding = 1, .usage = 1, .branch = 1, .block = {1, 1}};
 	struct sl_rule_table *table = NULL;
 	size_t count, fitting_count = 0;
 	int result;
 
 	if (sl_rule_table_new(&table) < 0)
 		fail_msg("no memory");
+	sl_index_clear(&maps->index);
 	result = install_rules(world, table, installs, &count, why);
 	for (uint32_t i = 0; result == 0 && i < world->session_count; i++) {
 		const struct model_session *session = &world->sessions[i];
@@ -226,6 +276,7 @@ int published_publish(const struct bpfrun_maps *maps, const struct model_world *
 
 void published_withdraw(const struct bpfrun_maps *maps, const struct model_world *world)
 {
+	sl_index_clear(&maps->index);
 	for (uint32_t i = 0; i < world->session_count; i++)
 		bpf_map_delete_elem(world->sessions[i].family == 4 ? maps->endpoints4 : maps->endpoints6,
 				    world->sessions[i].address);

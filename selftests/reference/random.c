@@ -1,63 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "random.h"
-
-#include <string.h>
-
-enum { ICMP = 1, TCP = 6, UDP = 17, ICMP6 = 58, SCTP = 132 };
-
-/* splitmix64 */
-static uint64_t draw(struct random *random)
-{
-	uint64_t z = random->state += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
-static unsigned int below(struct random *random, unsigned int bound)
-{
-	return (unsigned int)((draw(random) >> 32) * bound >> 32);
-}
-
-static bool percent(struct random *random, unsigned int chance)
-{
-	return below(random, 100) < chance;
-}
-
-#define PICK(random, array) ((array)[below((random), sizeof(array) / sizeof((array)[0]))])
-
-static void draw_bytes(struct random *random, uint8_t *out, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++)
-		out[i] = (uint8_t)draw(random);
-}
-
-static void flip(uint8_t *address, int bit)
-{
-	address[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
-}
-
-static void set_host_bits(uint8_t *address, int length, int bits, bool one)
-{
-	for (int i = length; i < bits; i++) {
-		uint8_t mask = (uint8_t)(0x80 >> i % 8);
-
-		address[i / 8] = (uint8_t)(one ? address[i / 8] | mask : address[i / 8] & ~mask);
-	}
-}
-
-/* The address before or after, over all bits. */
-static void step(uint8_t *address, int bits, bool up)
-{
-	for (int i = bits / 8 - 1; i >= 0; i--) {
-		address[i] = (uint8_t)(up ? address[i] + 1 : address[i] - 1);
-		if (address[i] != (up ? 0 : 255))
-			return;
-	}
-}
-
-/* --- worlds ------------------------------------------------------------------ */
+#include "random_draw.h"
 
 static int draw_length(struct random *random, int family)
 {
@@ -76,12 +18,19 @@ static struct model_prefix draw_prefix(struct random *random, int family)
 
 	if (prefix.length < 8 && percent(random, 80))
 		prefix.length = bits - prefix.length; /* wide ones would leave nothing to the others */
-	if (percent(random, 10))
+	if (percent(random, 10) && random->kind != RANDOM_NESTED)
 		draw_bytes(random, prefix.address, (size_t)bits / 8);
 	else
-		memcpy(prefix.address, random->centre[family == 6][below(random, RANDOM_CENTRES)],
+		memcpy(prefix.address,
+		       random->centre[family == 6]
+				     [random->kind == RANDOM_MIXED ? below(random, RANDOM_CENTRES) : 0],
 		       (size_t)bits / 8);
-	if (prefix.length && percent(random, 30))
+	if (random->kind == RANDOM_APART) {
+		prefix.length = bits - (int)below(random, 3);
+		prefix.address[bits / 8 - 2] = (uint8_t)below(random, 16);
+		prefix.address[bits / 8 - 1] = (uint8_t)draw(random);
+	}
+	if (prefix.length && percent(random, random->kind == RANDOM_NESTED ? 5 : 30))
 		flip(prefix.address, prefix.length - 1);
 	set_host_bits(prefix.address, prefix.length, bits, false);
 	if (prefix.length < bits && below(random, 400) == 0)
@@ -96,6 +45,8 @@ static unsigned int draw_port(struct random *random)
 
 	if (percent(random, 20))
 		return PICK(random, ends);
+	if (random->kind == RANDOM_APART)
+		return 20000 + below(random, 4000);
 	return PICK(random, random->ports);
 }
 
@@ -104,6 +55,11 @@ static struct model_range draw_range(struct random *random)
 	struct model_range range = {.given = true};
 	unsigned int swap;
 
+	if (random->kind == RANDOM_NESTED) {
+		range.low = below(random, 32768);
+		range.high = 65535 - range.low + (range.low ? below(random, 2) : 0);
+		return range;
+	}
 	range.low = percent(random, 15) ? 0 : draw_port(random);
 	range.high = percent(random, 15) ? 65535 : draw_port(random);
 	if (range.low > range.high && below(random, 50)) {
@@ -140,8 +96,81 @@ static void draw_ports(struct random *random, struct model_flow *flow)
 	}
 }
 
+static struct model_options draw_options(struct random *random, unsigned int count)
+{
+	struct model_options options = {.given = true, .present = 1u << below(random, count)};
+
+	if (percent(random, 30))
+		options.present |= 1u << below(random, count);
+	if (percent(random, 50))
+		options.absent = 1u << below(random, count);
+	if (percent(random, 40)) {
+		options.absent |= options.present;
+		options.present = 0;
+	}
+	return options;
+}
+
+static void draw_flags(struct random *random, struct model_terms *terms)
+{
+	static const unsigned int flags[] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x12, 0x3f, 0xff};
+
+	terms->flags_given = true;
+	if (percent(random, 30)) {
+		terms->flags_any = 0x14; /* established */
+		return;
+	}
+	terms->flags_mask = PICK(random, flags);
+	terms->flags_value = terms->flags_mask & PICK(random, flags);
+}
+
+/* Rules that ask for more than addresses and ports; always such as are valid. */
+static void draw_terms(struct random *random, struct model_flow *flow)
+{
+	bool remote = flow->downlink ? flow->ip_src.given : flow->ip_dst.given;
+	struct model_terms *terms = &flow->terms;
+
+	if (remote && percent(random, 20))
+		terms->outside = true;
+	if (percent(random, 20)) {
+		terms->dscp_given = true;
+		terms->dscp = percent(random, 70) ? 8 : below(random, 64);
+	}
+	if (percent(random, 20))
+		terms->ip_options = draw_options(random, 4);
+	if (flow->ip_proto == TCP && percent(random, 50))
+		draw_flags(random, terms);
+	if (flow->ip_proto == TCP && percent(random, 30))
+		terms->tcp_options = draw_options(random, 5);
+	if ((flow->ip_proto == ICMP || flow->ip_proto == ICMP6) && percent(random, 60)) {
+		terms->icmp_given = true;
+		terms->icmp_low = below(random, 20);
+		terms->icmp_high = terms->icmp_low + below(random, 3) * 100;
+	}
+	if (flow->ip_proto != TCP && flow->ip_proto != UDP && flow->ip_proto != SCTP && !terms->icmp_given &&
+	    percent(random, 20))
+		terms->later_fragment = true;
+	if (!flow->ip_proto && percent(random, 5))
+		flow->protocol_zero = true;
+}
+
+/* The subscriber's own address, in the form that looks at it. */
+static void draw_local(struct random *random, int family, struct model_flow *flow)
+{
+	int most = family == 4 ? 32 : 64;
+
+	flow->local = (struct model_prefix){.given = true, .family = family};
+	flow->local.length = (int)below(random, (unsigned int)most + 1);
+	memcpy(flow->local.address, random->own[family == 6], sizeof(flow->local.address));
+	if (flow->local.length && percent(random, 20))
+		flip(flow->local.address, (int)below(random, (unsigned int)flow->local.length));
+	set_host_bits(flow->local.address, flow->local.length, family == 4 ? 32 : 128, false);
+	flow->local_outside = percent(random, 20);
+}
+
 static void draw_flow(struct random *random, struct model_flow *flow)
 {
+	bool both_of_family = true;
 	static const unsigned int protocols[] = {TCP,  TCP,   TCP,   TCP, UDP, UDP, UDP, SCTP, ICMP,
 						 ICMP, ICMP6, ICMP6, 47,  50,  51,  60,	 253,  255};
 	int family = percent(random, 50) ? 4 : 6;
@@ -152,11 +181,15 @@ static void draw_flow(struct random *random, struct model_flow *flow)
 		*(flow->downlink ? &flow->ip_src : &flow->ip_dst) = draw_prefix(random, family);
 	if (percent(random, 10))
 		*(flow->downlink ? &flow->ip_dst : &flow->ip_src) =
-			draw_prefix(random, below(random, 30) ? family : 10 - family);
+			draw_prefix(random, (both_of_family = below(random, 30)) ? family : 10 - family);
 	if (percent(random, 60))
 		flow->ip_proto = PICK(random, protocols);
 	if (flow->ip_proto == TCP || flow->ip_proto == UDP || flow->ip_proto == SCTP)
 		draw_ports(random, flow);
+	if (percent(random, random->kind == RANDOM_MIXED ? 15 : 4))
+		draw_terms(random, flow);
+	if (both_of_family && percent(random, 5))
+		draw_local(random, family, flow);
 	/* a side's ports are said in one form or the other */
 	if (!flow->remote_port.given && !flow->local_port.given && below(random, 300) == 0)
 		flow->udp_dst = draw_port(random);
@@ -229,8 +262,8 @@ static void add_rule(struct random *random, struct model_world *world, unsigned 
 	rule->gy = percent(random, 20);
 	rule->precedence = draw_precedence(random, precedences);
 	rule->timeout = timeout < 10 ? MODEL_PASSED : timeout < 20 ? MODEL_NOT_PASSED : MODEL_NO_TIMEOUT;
-	rule->uplink_class = percent(random, 40) ? 1 + below(random, 0xffff) : 0;
-	rule->downlink_class = percent(random, 40) ? 1 + below(random, 0xffff) : 0;
+	rule->uplink_class = percent(random, 40) ? 1 + below(random, LAST_CLASS) : 0;
+	rule->downlink_class = percent(random, 40) ? 1 + below(random, LAST_CLASS) : 0;
 	rule->flow_count = 1 + below(random, percent(random, 20) && !long_list ? MODEL_FLOWS : 2);
 	for (unsigned int i = 0; i < rule->flow_count; i++)
 		draw_flow(random, &rule->flows[i]);
@@ -258,6 +291,8 @@ static void add_sessions(struct random *random, struct model_world *world)
 
 	draw_bytes(random, ip4 + 1, 3);
 	draw_bytes(random, ip6 + 4, 12);
+	memcpy(random->own[0], ip4, sizeof(ip4));
+	memcpy(random->own[1], ip6, sizeof(ip6));
 	add_session(world, 4, ip4, true);
 	add_session(world, 6, ip6, true);
 	flip(ip4, 8 + (int)below(random, 24));
@@ -283,213 +318,11 @@ void random_world(struct random *random, uint64_t seed, struct model_world *out)
 	add_sessions(random, out);
 	kind = below(random, 200);
 	size = kind == 0   ? 300 + below(random, MODEL_RULES - 300 + 1)
-	       : kind < 6  ? 41 + below(random, 100)
+	       : kind < 20 ? 41 + below(random, 100)
 	       : kind < 80 ? 1 + below(random, 8)
 			   : 1 + below(random, 40);
+	random->kind = percent(random, 60) ? RANDOM_MIXED : 1 + below(random, RANDOM_KINDS - 1);
 	precedences = below(random, 5);
 	for (unsigned int i = 0; i < size; i++)
 		add_rule(random, out, precedences, size > 40);
-}
-
-/* --- packets ----------------------------------------------------------------- */
-
-static void aim_at_prefix(struct random *random, const struct model_prefix *prefix, uint8_t *address)
-{
-	int bits = prefix->family == 4 ? 32 : 128;
-
-	memcpy(address, prefix->address, (size_t)bits / 8);
-	set_host_bits(address, prefix->length, bits, false);
-	switch (below(random, 8)) {
-	case 0: /* the first */
-		break;
-	case 1:
-		set_host_bits(address, prefix->length, bits, true);
-		break;
-	case 2:
-		step(address, bits, false);
-		break;
-	case 3:
-		set_host_bits(address, prefix->length, bits, true);
-		step(address, bits, true);
-		break;
-	case 4:
-		if (prefix->length)
-			flip(address, (int)below(random, (unsigned int)prefix->length));
-		break;
-	default:
-		for (int i = prefix->length; i < bits; i++)
-			if (draw(random) >> 63)
-				flip(address, i);
-	}
-}
-
-static unsigned int near_port(struct random *random, unsigned int port)
-{
-	switch (below(random, 6)) {
-	case 0:
-		return (port + 1) & 0xffff;
-	case 1:
-		return (port - 1) & 0xffff;
-	default:
-		return port & 0xffff;
-	}
-}
-
-static unsigned int aim_at_port(struct random *random, unsigned int exact, const struct model_range *range)
-{
-	if (exact)
-		return near_port(random, exact);
-	if (range->given)
-		return percent(random, 30) && range->low < range->high
-			       ? range->low + below(random, range->high - range->low)
-			       : near_port(random, percent(random, 50) ? range->low : range->high);
-	return percent(random, 70) ? near_port(random, PICK(random, random->ports)) : below(random, 65536);
-}
-
-/* A flow that the packet shall nearly fit, or fit. */
-static const struct model_flow *draw_target(struct random *random, const struct model_world *world,
-					    const struct sample *sample)
-{
-	for (int i = 0; i < 12; i++) {
-		const struct model_rule *rule = &world->rules[below(random, world->rule_count)];
-		const struct model_flow *flow = &rule->flows[below(random, rule->flow_count)];
-		const struct model_prefix *remote = flow->downlink ? &flow->ip_src : &flow->ip_dst;
-
-		if (flow->downlink == sample->downlink &&
-		    (!remote->given || remote->family == sample->family))
-			return flow;
-	}
-	return NULL;
-}
-
-static void draw_subscriber(struct random *random, const struct model_world *world, struct sample *sample)
-{
-	const struct model_session *session =
-		&world->sessions[percent(random, 90) ? below(random, 2)
-						     : below(random, world->session_count)];
-
-	sample->family = session->family;
-	memcpy(sample->ue, session->address, 16);
-	if (session->family == 6)
-		draw_bytes(random, sample->ue + 8, 8);
-	if (percent(random, 5))
-		flip(sample->ue, (int)below(random, session->family == 4 ? 32 : 64));
-}
-
-static void draw_extensions(struct random *random, struct sample *sample, bool fragmented)
-{
-	static const uint8_t types[] = {0, 43, 51, 60};
-	unsigned int at;
-
-	if (percent(random, 25))
-		sample->extension_count = 1 + below(random, percent(random, 80) ? 2 : SAMPLE_EXTENSIONS);
-	for (unsigned int i = 0; i < sample->extension_count; i++) {
-		sample->extensions[i].type = PICK(random, types);
-		sample->extensions[i].length = (uint8_t)below(random, percent(random, 80) ? 3 : 8);
-	}
-	if (!fragmented && !percent(random, 5))
-		return;
-	if (!sample->extension_count)
-		sample->extension_count = 1;
-	at = below(random, sample->extension_count);
-	sample->extensions[at].type = 44;
-	sample->extensions[at].length = (uint8_t)draw(random);
-}
-
-static void draw_fragment(struct random *random, struct sample *sample)
-{
-	static const unsigned int offsets[] = {1, 2, 31, 32, 255, 256, 4095, 4096, 8191};
-
-	sample->more_fragments = percent(random, 60);
-	if (percent(random, 50))
-		sample->fragment_offset = PICK(random, offsets);
-	else
-		sample->more_fragments = true;
-}
-
-static void draw_gso(struct random *random, struct sample *sample)
-{
-	sample->payload = 1 + below(random, 1200);
-	sample->segment_size = 1 + below(random, 600);
-	if (percent(random, 50))
-		sample->segments = (sample->payload + sample->segment_size - 1) / sample->segment_size;
-}
-
-static void draw_shape(struct random *random, struct sample *sample)
-{
-	bool fragmented = percent(random, 15);
-
-	if (percent(random, 20))
-		sample->tag_count = 1 + below(random, percent(random, 90) ? 2 : SAMPLE_TAGS);
-	for (unsigned int i = 0; i < sample->tag_count; i++)
-		sample->tags[i] = percent(random, 50) ? 0x8100 : 0x88a8;
-	if (below(random, 200) == 0)
-		sample->ethertype = percent(random, 50) ? 0x88b5 : sample->family == 4 ? 0x86dd : 0x0800;
-	sample->hop_limit = 2 + below(random, 253); /* 1 and 255 are what control traffic has */
-	sample->class_of_traffic = below(random, 256);
-	sample->icmp_type = below(random, 256);
-	sample->dont_fragment = percent(random, 30);
-	sample->reserved_flag = percent(random, 5);
-	if (fragmented)
-		draw_fragment(random, sample);
-	if (sample->family == 6)
-		draw_extensions(random, sample, fragmented);
-	else if (percent(random, 15))
-		sample->ip_options = 1 + below(random, 10);
-	if (percent(random, 30))
-		sample->tcp_options = below(random, 11);
-	/* XDP leaves what exceeds the MTU to tc */
-	sample->payload = percent(random, 2) && !sample->xdp ? below(random, 1200) : below(random, 64);
-	if (percent(random, 10))
-		sample->padding = below(random, 40);
-	sample->mark = percent(random, 30) ? (uint32_t)draw(random) : 0;
-	if (percent(random, 4)) {
-		sample->spoil = below(random, SAMPLE_SPOILS);
-		sample->amount = below(random, percent(random, 70) ? 24 : 80);
-	} else if (sample->protocol == TCP && !fragmented && !sample->xdp && percent(random, 3)) {
-		draw_gso(random, sample);
-	}
-}
-
-void random_sample(struct random *random, const struct model_world *world, struct sample *out)
-{
-	static const unsigned int protocols[] = {TCP,  TCP,   TCP, UDP, UDP, UDP, SCTP,
-						 ICMP, ICMP6, 47,  50,	253, 255};
-	const struct model_flow *target;
-	const struct model_prefix *remote;
-	struct model_prefix anywhere = {0};
-
-	*out = (struct sample){.downlink = percent(random, 50)};
-	out->xdp = !out->downlink && percent(random, 4);
-	draw_subscriber(random, world, out);
-	target = draw_target(random, world, out);
-	remote = !target ? &anywhere : target->downlink ? &target->ip_src : &target->ip_dst;
-	if (remote->given && remote->length <= (out->family == 4 ? 32 : 128)) {
-		aim_at_prefix(random, remote, out->remote);
-	} else {
-		memcpy(out->remote, random->centre[out->family == 6][below(random, RANDOM_CENTRES)], 16);
-		if (percent(random, 50))
-			flip(out->remote, (int)below(random, out->family == 4 ? 32 : 128));
-	}
-	if (below(random, 100) == 0)
-		memcpy(out->remote, world->sessions[out->family == 6].address, out->family == 4 ? 4 : 16);
-	out->protocol = target && target->ip_proto && percent(random, 85) ? target->ip_proto & 0xff
-									  : PICK(random, protocols);
-	/* in IPv6 these are headers before the protocol, not protocols */
-	if (out->family == 6 && (out->protocol == 51 || out->protocol == 60))
-		out->protocol = 59;
-	if (target) {
-		out->remote_port = aim_at_port(random,
-					       out->downlink ? target->tcp_src | target->udp_src
-							     : target->tcp_dst | target->udp_dst,
-					       &target->remote_port);
-		out->ue_port = aim_at_port(random,
-					   out->downlink ? target->tcp_dst | target->udp_dst
-							 : target->tcp_src | target->udp_src,
-					   &target->local_port);
-	} else {
-		out->remote_port = aim_at_port(random, 0, &(struct model_range){0});
-		out->ue_port = aim_at_port(random, 0, &(struct model_range){0});
-	}
-	draw_shape(random, out);
 }

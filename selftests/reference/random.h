@@ -13,6 +13,13 @@ struct random {
 	/* of the world: what its rules and packets have in common, so that they meet */
 	uint8_t centre[2][RANDOM_CENTRES][16];
 	unsigned int ports[RANDOM_PORTS];
+	uint8_t own[2][16]; /* of the subscriber */
+	enum random_kind {
+		RANDOM_MIXED,
+		RANDOM_APART,  /* an address or a port each: long lists whose entries do not meet */
+		RANDOM_NESTED, /* prefixes and ranges one inside the other */
+		RANDOM_KINDS,
+	} kind;
 };
 
 /* The same seed brings the same world and the same packets after it. */

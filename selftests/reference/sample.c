@@ -48,7 +48,8 @@ static uint8_t *put_transport(const struct sample *sample, uint8_t *at)
 		if (sample->spoil == SAMPLE_DATA_OFFSET)
 			words = sample->amount % 16;
 		at = fill(put_ports(sample, at), 8);
-		at = fill(put8(at, words << 4), 7 + sample->tcp_options * 4);
+		at = fill(put8(put8(at, words << 4), sample->tcp_flags), 6);
+		at = put(at, sample->tcp_option, sample->tcp_options * 4);
 		break;
 	case UDP:
 		at = put_ports(sample, at);
@@ -83,7 +84,8 @@ static uint8_t *put_ip4(const struct sample *sample, uint8_t *ip)
 		sample->spoil == SAMPLE_HEADER_LENGTH ? sample->amount % 16 : 5 + sample->ip_options;
 	uint8_t *at = ip + 20 + sample->ip_options * 4, *end;
 
-	fill(ip, (size_t)(at - ip));
+	fill(ip, 20);
+	put(ip + 20, sample->ip_option, sample->ip_options * 4);
 	end = put_transport(sample, at);
 	put8(ip, version << 4 | words);
 	put8(ip + 1, sample->class_of_traffic);

@@ -49,6 +49,8 @@ struct sample {
 	bool dont_fragment, reserved_flag;
 	unsigned int icmp_type;
 	unsigned int tcp_options; /* in words */
+	unsigned int tcp_flags;
+	uint8_t ip_option[40], tcp_option[40]; /* their bytes */
 	unsigned int payload, padding;
 	enum sample_spoil spoil;
 	unsigned int amount;

@@ -121,6 +121,9 @@ static void what_the_file_format_does_not_have_is_refused_with_its_line(void **s
 		{"title: t\nsteps:\n  - reboot: {}\n", ":3:", "reboot"},
 		{"title: t\ntitle: u\nsteps: []\n", ":2:", "twice"},
 		{"title: t\nengines: [unit, moon]\nsteps: []\n", ":2:", "moon"},
+		{"title: t\nengines: [net]\nsteps: [reboot: {}]\n", ":1:", "left_out"},
+		{"title: t\nengines: [net]\nleft_out: why\nsteps: 3\n", ":4:", "list"},
+		{"title: t\nengines: [net, unit]\nleft_out: why\nsteps: [reboot: {}]\n", ":4:", "reboot"},
 		{ACTIVATE, ":4:", "results"},
 		{ACTIVATE "      colour: red\n" RESULT, ":7:", "colour"},
 		{"title: t\nsteps:\n  - send: {direction: SIDEWAYS}\n", ":3:", "SIDEWAYS"},
@@ -208,6 +211,15 @@ static void a_case_that_holds_passes(void **state)
 		fail_msg("%s", err.text);
 }
 
+static void steps_of_another_engine_are_not_read(void **state)
+{
+	struct sl_error err = {""};
+
+	(void)state;
+	if (run_text("title: t\nengines: [net]\nleft_out: why\nsteps: [reboot: {}]\n", &err) < 0)
+		fail_msg("%s", err.text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_case_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_case_fails_on_anything_that_differs_from_its_expectations),
 		cmocka_unit_test(a_case_that_holds_passes),
+		cmocka_unit_test(steps_of_another_engine_are_not_read),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

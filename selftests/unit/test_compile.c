@@ -17,6 +17,11 @@
 #include "policy/compile.h"
 #include "walk.h"
 
+/* The sessions that rules are compiled for. */
+static const struct sl_address ip4 = {.family = 4, .bytes = {10, 0, 0, 5}};
+static const struct sl_address ip6 = {.family = 6, .bytes = {0x20, 0x01, 0x0d, 0xb8, 0, 5}};
+static const struct sl_address none;
+
 #define ANY_PORTS .remote_port_high = 65535, .local_port_high = 65535
 
 static struct sl_rule rule_of(const char *id, uint32_t precedence, struct sluice_flow *flows, uint32_t count)
@@ -104,7 +109,7 @@ static void an_ipv4_flow_becomes_masked_words(void **state)
 	flow.remote_port_low = 80;
 	flow.remote_port_high = 90;
 	flow.local_port_low = 1024;
-	assert_int_equal(sl_compile(&install, 1, 4, &image, NULL), 0);
+	assert_int_equal(sl_compile(&install, 1, &ip4, &image, NULL), 0);
 	assert_int_equal(image.family, 4);
 	assert_int_equal(image.list[SLUICE_UPLINK].count, 1);
 	assert_int_equal(image.list[SLUICE_UPLINK].blocks, 1);
@@ -152,7 +157,7 @@ static void an_ipv6_flow_becomes_masked_words(void **state)
 		_cleanup_image_ struct sl_ruleset_image image = {0};
 		const struct sluice_match6 *match;
 
-		assert_int_equal(sl_compile(&install, 1, 6, &image, NULL), 0);
+		assert_int_equal(sl_compile(&install, 1, &ip6, &image, NULL), 0);
 		assert_int_equal(image.list[SLUICE_DOWNLINK].count, 1);
 		assert_null(image.list[SLUICE_DOWNLINK].block4);
 		match = &image.list[SLUICE_DOWNLINK].block6[0].match[0];
@@ -181,7 +186,7 @@ static void every_prefix_length_takes_its_own_addresses_and_no_other(void **stat
 
 			for (uint32_t bit = 0; bit < length; bit++)
 				flow.remote[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-			assert_int_equal(sl_compile(&install, 1, family, &image, NULL), 0);
+			assert_int_equal(sl_compile(&install, 1, family == 4 ? &ip4 : &ip6, &image, NULL), 0);
 			memset(packet.remote, 0xff, bits / 8);
 			assert_int_equal(walk_image(&image, &packet, &action), 0);
 			memcpy(packet.remote, flow.remote, 16);
@@ -207,10 +212,10 @@ static void a_flow_goes_into_the_images_of_the_families_it_fits(void **state)
 	_cleanup_image_ struct sl_ruleset_image four = {0}, six = {0};
 
 	(void)state;
-	assert_int_equal(sl_compile(&install, 1, 4, &four, NULL), 0);
+	assert_int_equal(sl_compile(&install, 1, &ip4, &four, NULL), 0);
 	assert_int_equal(four.list[SLUICE_UPLINK].count, 2);
 	assert_int_equal(four.list[SLUICE_DOWNLINK].count, 0);
-	assert_int_equal(sl_compile(&install, 1, 6, &six, NULL), 0);
+	assert_int_equal(sl_compile(&install, 1, &ip6, &six, NULL), 0);
 	assert_int_equal(six.list[SLUICE_UPLINK].count, 2);
 	assert_int_equal(six.list[SLUICE_DOWNLINK].count, 1);
 	assert_int_equal(six.list[SLUICE_UPLINK].block6[0].match[1].protocol, IPPROTO_UDP);
@@ -224,7 +229,7 @@ static void no_rules_compile_to_an_image_that_matches_nothing(void **state)
 	enum sluice_action action;
 
 	(void)state;
-	assert_int_equal(sl_compile(NULL, 0, 4, &image, NULL), 0);
+	assert_int_equal(sl_compile(NULL, 0, &ip4, &image, NULL), 0);
 	assert_int_equal(image.list[SLUICE_UPLINK].blocks, 0);
 	assert_int_equal(walk_image(&image, &packet, &action), WALK_NO_RULE);
 }
@@ -243,7 +248,7 @@ static void a_rule_with_ports_lets_a_later_fragment_by(void **state)
 	enum sluice_action action;
 
 	(void)state;
-	assert_int_equal(sl_compile(&install, 1, 4, &image, NULL), 0);
+	assert_int_equal(sl_compile(&install, 1, &ip4, &image, NULL), 0);
 	assert_int_equal(walk_image(&image, &packet, &action), 0);
 	packet.has_ports = false;
 	assert_int_equal(walk_image(&image, &packet, &action), WALK_NO_RULE);
@@ -258,18 +263,18 @@ static void images_with_the_same_content_are_equal_whoever_the_rules_belong_to(v
 	_cleanup_image_ struct sl_ruleset_image a = {0}, b = {0}, c = {0}, d = {0};
 
 	(void)state;
-	assert_int_equal(sl_compile(&install, 1, 4, &a, NULL), 0);
-	assert_int_equal(sl_compile(&another, 1, 4, &b, NULL), 0);
+	assert_int_equal(sl_compile(&install, 1, &ip4, &a, NULL), 0);
+	assert_int_equal(sl_compile(&another, 1, &ip4, &b, NULL), 0);
 	assert_int_equal(sl_ruleset_image_equal(&a, &b), 1);
 	assert_true(a.hash == b.hash);
 	same.action = SLUICE_DENY;
-	assert_int_equal(sl_compile(&another, 1, 4, &c, NULL), 0);
+	assert_int_equal(sl_compile(&another, 1, &ip4, &c, NULL), 0);
 	assert_int_equal(sl_ruleset_image_equal(&a, &c), 0);
 	assert_false(a.hash == c.hash);
 	/* the same entries, but in the other direction */
 	same = flow;
 	same.direction = SLUICE_DOWNLINK;
-	assert_int_equal(sl_compile(&another, 1, 4, &d, NULL), 0);
+	assert_int_equal(sl_compile(&another, 1, &ip4, &d, NULL), 0);
 	assert_int_equal(sl_ruleset_image_equal(&a, &d), 0);
 	assert_false(a.hash == d.hash);
 }
@@ -280,7 +285,7 @@ static void a_family_that_is_none_is_refused(void **state)
 	struct sl_error err;
 
 	(void)state;
-	assert_int_equal(sl_compile(NULL, 0, 0, &image, &err), -EINVAL);
+	assert_int_equal(sl_compile(NULL, 0, &none, &image, &err), -EINVAL);
 	assert_int_equal(image.family, 77);
 	assert_non_null(strstr(err.text, "family"));
 }
@@ -301,10 +306,10 @@ static void too_many_rules_or_flows_are_refused_and_the_image_is_untouched(void 
 	many = rule_of("many", 1, flows, SLUICE_FLOWS_PER_RULE);
 	for (size_t i = 0; i < SL_ARRAY_SIZE(installs); i++)
 		installs[i].rule = &one;
-	assert_int_equal(sl_compile(installs, SLUICE_RULES_PER_SESSION + 1, 4, &image, &err), -E2BIG);
+	assert_int_equal(sl_compile(installs, SLUICE_RULES_PER_SESSION + 1, &ip4, &image, &err), -E2BIG);
 	assert_non_null(strstr(err.text, "1025"));
 	assert_int_equal(image.family, 77);
-	assert_int_equal(sl_compile(installs, SLUICE_RULES_PER_SESSION, 4, &image, &err), 0);
+	assert_int_equal(sl_compile(installs, SLUICE_RULES_PER_SESSION, &ip4, &image, &err), 0);
 	assert_int_equal(image.list[SLUICE_UPLINK].count, SLUICE_RULES_PER_SESSION);
 	assert_int_equal(image.list[SLUICE_UPLINK].block4[127].match[7].ordinal, 1023);
 	sl_ruleset_image_clear(&image);
@@ -312,10 +317,10 @@ static void too_many_rules_or_flows_are_refused_and_the_image_is_untouched(void 
 
 	for (size_t i = 0; i < fit; i++)
 		installs[i].rule = &many;
-	assert_int_equal(sl_compile(installs, fit, 4, &image, &err), 0);
+	assert_int_equal(sl_compile(installs, fit, &ip4, &image, &err), 0);
 	assert_int_equal(image.list[SLUICE_UPLINK].blocks, SLUICE_MATCHES_PER_DIRECTION / SLUICE_MATCH_BLOCK);
 	sl_ruleset_image_clear(&image);
-	assert_int_equal(sl_compile(installs, fit + 1, 4, &image, &err), -E2BIG);
+	assert_int_equal(sl_compile(installs, fit + 1, &ip4, &image, &err), -E2BIG);
 	assert_non_null(strstr(err.text, "one"));
 	assert_non_null(strstr(err.text, "4096 uplink"));
 }
@@ -431,7 +436,7 @@ static void check_packets(unsigned int *seed, const struct sl_install *unsorted,
 {
 	_cleanup_image_ struct sl_ruleset_image image = {0};
 
-	assert_int_equal(sl_compile(sorted, count, family, &image, NULL), 0);
+	assert_int_equal(sl_compile(sorted, count, family == 4 ? &ip4 : &ip6, &image, NULL), 0);
 	for (int p = 0; p < 200; p++) {
 		struct walk_packet packet = random_packet(seed, family);
 		const struct sl_install *winner;

@@ -53,6 +53,11 @@ static void the_example_that_is_shipped_is_accepted_and_says_the_defaults(void *
 	assert_false(minimal.session_manager.configured);
 	assert_int_equal(example.session_manager.report_interval_ms,
 			 minimal.session_manager.report_interval_ms);
+	assert_string_equal(example.http.listen, "127.0.0.1:9464");
+	assert_string_equal(minimal.http.listen, "");
+	assert_string_equal(example.policy_directory, "/etc/sluice/policy");
+	assert_string_equal(minimal.policy_directory, "");
+	assert_int_equal(example.desired_check_interval_ms, minimal.desired_check_interval_ms);
 	assert_string_equal(example.pin_path, minimal.pin_path);
 	assert_int_equal(example.startup, minimal.startup);
 	assert_int_equal(example.unknown_subscriber, minimal.unknown_subscriber);
@@ -71,7 +76,10 @@ static void every_key_reaches_its_field(void **state)
 	if (load("access: [{interface: a0}, {interface: a1.100}]\n"
 		 "core:\n  - interface: c0\n"
 		 "api: {tcp: '[::1]:50064', socket: /tmp/s.sock}\n"
-		 "session_manager: {address: 10.0.0.1:50065, report_interval: 250ms}\n"
+		 "session_manager: {address: 10.0.0.1:50065, report_interval: 250ms, max_report: 16MiB}\n"
+		 "report: {deny_as_default_drop: true}\naudit: {interval: 1m}\n"
+		 "http: {listen: '[::1]:9465'}\n"
+		 "policy: {directory: /srv/policy}\ndesired: {check_interval: 20s}\n"
 		 "pin_path: /sys/fs/bpf/a/b\n"
 		 "startup: serve\nunknown_subscriber: pass\ndatapath: {mode: xdp}\n"
 		 "qos: {pool: 64, link_rate: 2.5Gbit, default_rate: 100Mbit}\n"
@@ -90,6 +98,12 @@ static void every_key_reaches_its_field(void **state)
 	assert_true(config.session_manager.configured);
 	assert_string_equal(config.session_manager.address, "10.0.0.1:50065");
 	assert_int_equal(config.session_manager.report_interval_ms, 250);
+	assert_int_equal(config.session_manager.max_report, 16 << 20);
+	assert_true(config.deny_as_default_drop);
+	assert_int_equal(config.audit_interval_ms, 60000);
+	assert_string_equal(config.http.listen, "[::1]:9465");
+	assert_string_equal(config.policy_directory, "/srv/policy");
+	assert_int_equal(config.desired_check_interval_ms, 20000);
 	assert_string_equal(config.pin_path, "/sys/fs/bpf/a/b");
 	assert_int_equal(config.startup, SL_STARTUP_SERVE);
 	assert_int_equal(config.unknown_subscriber, SL_UNKNOWN_PASS);
@@ -122,8 +136,17 @@ static void a_wrong_file_is_refused_with_line_key_and_what_is_allowed(void **sta
 		const char *error;
 	} cases[] = {
 		{INTERFACES "colour: red\n",
-		 "F:3: colour: unknown key; allowed: access, core, api, session_manager, pin_path, startup, "
-		 "datapath, unknown_subscriber, qos, limits, log"},
+		 "F:3: colour: unknown key; allowed: access, core, api, session_manager, http, pin_path, "
+		 "startup, "
+		 "datapath, unknown_subscriber, redirect, policy, desired, qos, limits, report, audit, log"},
+		{INTERFACES "policy: {directory: policy}\n",
+		 "F:3: policy.directory: bad value \"policy\"; allowed: an absolute path of a directory"},
+		{INTERFACES "policy: {directory: /etc/sluice/}\n",
+		 "F:3: policy.directory: bad value \"/etc/sluice/\"; allowed: an absolute path of a "
+		 "directory"},
+		{INTERFACES "policy: {file: /x}\n", "F:3: policy.file: unknown key; allowed: directory"},
+		{INTERFACES "desired: {check_interval: 500ms}\n",
+		 "F:3: desired.check_interval: bad value \"500ms\"; allowed: 1s to 1h00m"},
 		{"core: [{interface: c0}]\n", "F:1: the key access is missing"},
 		{"access: []\ncore: [{interface: c0}]\n", "F:1: access: no interface; allowed: 1 to 16"},
 		{"access: [a0]\ncore: [{interface: c0}]\n",
@@ -153,11 +176,23 @@ static void a_wrong_file_is_refused_with_line_key_and_what_is_allowed(void **sta
 		{INTERFACES "session_manager: {address: '127.0.0.1:1', report_interval: 2}\n",
 		 "F:3: session_manager.report_interval: bad value \"2\"; "
 		 "allowed: a whole number with ms, s, m or h, such as 250ms or 2s"},
+		{INTERFACES "session_manager: {address: '127.0.0.1:1', max_report: 4MB}\n",
+		 "F:3: session_manager.max_report: bad value \"4MB\"; "
+		 "allowed: a whole number with KiB or MiB, such as 4MiB"},
+		{INTERFACES "session_manager: {address: '127.0.0.1:1', max_report: 1023KiB}\n",
+		 "F:3: session_manager.max_report: bad value \"1023KiB\"; allowed: 1MiB to 1024MiB"},
+		{INTERFACES "report: {deny_as_default_drop: yes}\n",
+		 "F:3: report.deny_as_default_drop: bad value \"yes\"; allowed: false, true"},
+		{INTERFACES "audit: {interval: 10ms}\n",
+		 "F:3: audit.interval: bad value \"10ms\"; allowed: 1s to 1h00m"},
 		{INTERFACES "session_manager: {address: '127.0.0.1:1', report_interval: 99ms}\n",
 		 "F:3: session_manager.report_interval: bad value \"99ms\"; allowed: 100ms to 1h00m"},
 		{INTERFACES "pin_path: /sys/fs/bpf/../cgroup\n",
 		 "F:3: pin_path: bad value \"/sys/fs/bpf/../cgroup\"; "
 		 "allowed: a directory below /sys/fs/bpf/, no dots in names"},
+		{INTERFACES "http: {}\n", "F:3: http: the key listen is missing"},
+		{INTERFACES "http: {listen: 9464}\n",
+		 "F:3: http.listen: bad value \"9464\"; allowed: ADDRESS:PORT or [ADDRESS]:PORT, numeric"},
 		{INTERFACES "pin_path: /tmp/sluice\n",
 		 "F:3: pin_path: bad value \"/tmp/sluice\"; "
 		 "allowed: a directory below /sys/fs/bpf/, no dots in names"},

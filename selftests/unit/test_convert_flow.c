@@ -185,7 +185,7 @@ static void a_rule_without_qos_has_no_rates(void **state)
 	free(rule.flows);
 }
 
-static void redirection_is_refused_only_where_it_is_enabled(void **state)
+static void a_redirection_counts_only_where_it_is_enabled_and_then_without_flows(void **state)
 {
 	struct sl_rule rule;
 	struct wire wire;
@@ -193,10 +193,16 @@ static void redirection_is_refused_only_where_it_is_enabled(void **state)
 	(void)state;
 	start(&wire);
 	wire.rule.redirect = &wire.redirect;
+	wire.redirect.server_address = (char *)"192.0.2.1";
 	rule = read_rule(&wire);
+	assert_int_equal(rule.flow_count, 1);
+	assert_int_equal(rule.redirect, SLUICE_REDIRECT_NONE);
 	free(rule.flows);
 	wire.redirect.support = MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__ENABLED;
-	refuse(&wire, EOPNOTSUPP, "rule.redirect", "not supported");
+	rule = read_rule(&wire);
+	assert_int_equal(rule.flow_count, 0);
+	assert_int_equal(rule.redirect, SLUICE_REDIRECT_IPV4);
+	assert_string_equal(rule.redirect_address, "192.0.2.1");
 }
 
 static void an_unknown_kind_of_redirection_is_refused(void **state)
@@ -512,7 +518,7 @@ int main(void)
 		cmocka_unit_test(a_rule_without_an_id_is_refused),
 		cmocka_unit_test(numbers_of_a_rule_are_kept_whole),
 		cmocka_unit_test(a_rule_without_qos_has_no_rates),
-		cmocka_unit_test(redirection_is_refused_only_where_it_is_enabled),
+		cmocka_unit_test(a_redirection_counts_only_where_it_is_enabled_and_then_without_flows),
 		cmocka_unit_test(an_unknown_kind_of_redirection_is_refused),
 		cmocka_unit_test(application_detection_is_refused_in_the_rule_and_in_its_flows),
 		cmocka_unit_test(an_empty_flow_list_is_left_to_the_judge_of_rules),

@@ -8,8 +8,10 @@
 
 #include <unistd.h>
 
+#include "../../tools/sluicectl/arena.c"
 #include "../../tools/sluicectl/policy_example.c"
 #include "../../tools/sluicectl/policy_file.c"
+#include "../../tools/sluicectl/rule_message.c"
 
 #define _cleanup_policy_ _cleanup_(policy_file_free)
 
@@ -124,7 +126,7 @@ static void the_remote_side_is_the_destination_uplink_and_the_source_downlink(vo
 		 "          - {protocol: tcp, remote: 192.0.2.0/24, remote_port: 80, local_port: 5000}\n"
 		 "          - {direction: downlink, action: deny, protocol: udp, remote: '2001:db8::/32', "
 		 "local_port: 53}\n"
-		 "          - {direction: uplink, protocol: 50}\n",
+		 "          - {direction: uplink, protocol: 51}\n",
 		 &file, &err) < 0)
 		fail_msg("%s", err.text);
 	message = request_of(&file, 0);
@@ -149,7 +151,62 @@ static void the_remote_side_is_the_destination_uplink_and_the_source_downlink(vo
 	assert_int_equal(udp->udp_dst, 53);
 	assert_int_equal(message->policies[0]->rule->flow_list[2]->action,
 			 MAGMA__LTE__FLOW_DESCRIPTION__ACTION__DENY);
-	assert_int_equal(message->policies[0]->rule->flow_list[3]->match->ip_proto, 50);
+	assert_int_equal(message->policies[0]->rule->flow_list[3]->match->ip_proto, 51);
+	magma__lte__activate_flows_request__free_unpacked(message, NULL);
+}
+
+static void what_the_session_manager_cannot_say_goes_in_fields_of_our_own(void **state)
+{
+	_cleanup_policy_ struct policy_file file = {0};
+	struct sl_error err = {""};
+	Magma__Lte__ActivateFlowsRequest *message;
+	const Magma__Lte__PolicyRule *rule;
+
+	(void)state;
+	if (load("sessions:\n"
+		 "  - imsi: '001010'\n"
+		 "    ipv4: 10.0.0.1\n"
+		 "    rules:\n"
+		 "      - {id: plain, rating_group: 3, gbr: {uplink: 64kbit}, flows: [{protocol: tcp, "
+		 "remote_port: 80}]}\n"
+		 "      - {id: ports, flows: [{}, {direction: uplink, protocol: tcp, remote_port: 80-90, "
+		 "dscp: ef}]}\n"
+		 "      - {id: unnamed, flows: [{direction: uplink, protocol: 50}]}\n"
+		 "      - {id: filters, filters: [permit in 17 from any to any 0]}\n"
+		 "      - {id: redirect, redirect: {url: 'http://a.example/'}}\n"
+		 "      - {id: steer, flows: [{}], steer: {redirect: eth9, next_hop: '2001:db8::1'}}\n",
+		 &file, &err) < 0)
+		fail_msg("%s", err.text);
+	message = request_of(&file, 0);
+	assert_int_equal(message->n_policies, 6);
+	rule = message->policies[0]->rule;
+	assert_int_equal(rule->n_flow_list, 2);
+	assert_int_equal(rule->n_flows, 0);
+	assert_int_equal(rule->rating_group, 3);
+	assert_int_equal(rule->qos->gbr_ul, 64000);
+	/* all flows of a rule in one form: their order decides */
+	rule = message->policies[1]->rule;
+	assert_int_equal(rule->n_flow_list, 0);
+	assert_int_equal(rule->n_flows, 3);
+	assert_string_equal(rule->flows[2]->remote_port, "80-90");
+	assert_string_equal(rule->flows[2]->protocol, "tcp");
+	assert_string_equal(rule->flows[2]->dscp, "ef");
+	assert_int_equal(message->policies[2]->rule->n_flow_list, 0);
+	assert_string_equal(message->policies[2]->rule->flows[0]->protocol, "esp");
+	rule = message->policies[3]->rule;
+	assert_int_equal(rule->n_flows, 3);
+	assert_string_equal(rule->flows[0]->remote_port, "0-0");
+	assert_string_equal(rule->flows[1]->action, "deny");
+	rule = message->policies[4]->rule;
+	assert_int_equal(rule->n_flows + rule->n_flow_list, 0);
+	assert_int_equal(rule->redirect->support, MAGMA__LTE__REDIRECT_INFORMATION__SUPPORT__ENABLED);
+	assert_int_equal(rule->redirect->address_type, MAGMA__LTE__REDIRECT_INFORMATION__ADDRESS_TYPE__URL);
+	assert_string_equal(rule->redirect->server_address, "http://a.example/");
+	rule = message->policies[5]->rule;
+	assert_int_equal(rule->n_flow_list, 2);
+	assert_string_equal(rule->steer->mode, "redirect");
+	assert_string_equal(rule->steer->interface, "eth9");
+	assert_string_equal(rule->steer->next_hop, "2001:db8::1");
 	magma__lte__activate_flows_request__free_unpacked(message, NULL);
 }
 
@@ -228,7 +285,9 @@ static void a_wrong_file_is_refused_whole_with_its_line(void **state)
 		 "F:1: sessions[0].ipv6: bad value \"10.0.0.1\"; allowed: an IPv6 address"},
 		{SESSION "    ambr: {uplink: 4294967297, downlink: 1Mbit}\n",
 		 "F:4: sessions[0].ambr: above 4.29Gbit; allowed there: whole kbit/s in both directions"},
-		{SESSION "    rules: [{id: r}]\n", "F:4: sessions[0].rules[0]: the key flows is missing"},
+		{SESSION "    rules: [{id: r}]\n",
+		 "F:4: sessions[0].rules[0]: the key flows is missing; allowed: flows, "
+		 "filters or redirect"},
 		{SESSION "    rules: [{flows: []}]\n", "F:4: sessions[0].rules[0]: the key id is missing"},
 		{SESSION "    rules: [{id: r, flows: [], mbr: {uplink: 5Gbit}}]\n",
 		 "F:4: sessions[0].rules[0].mbr.uplink: bad value \"5Gbit\"; allowed: 1bit to "
@@ -241,22 +300,22 @@ static void a_wrong_file_is_refused_whole_with_its_line(void **state)
 		{FLOW("{direction: up}"), "F:7: sessions[0].rules[0].flows[0].direction: bad value \"up\"; "
 					  "allowed: uplink, downlink, both"},
 		{FLOW("{remote_port: 80}"), "F:7: sessions[0].rules[0].flows[0]: a port without its "
-					    "protocol; allowed: protocol tcp or udp"},
+					    "protocol; allowed: protocol tcp, udp or sctp"},
 		{FLOW("{protocol: icmp, local_port: 80}"),
-		 "F:7: sessions[0].rules[0].flows[0]: a port without its protocol; allowed: protocol tcp or "
-		 "udp"},
+		 "F:7: sessions[0].rules[0].flows[0]: a port without its protocol; allowed: protocol tcp, "
+		 "udp or sctp"},
 		{FLOW("{protocol: tcp, remote_port: 0}"),
 		 "F:7: sessions[0].rules[0].flows[0].remote_port: bad value \"0\"; "
-		 "allowed: a whole number from 1 to 65535"},
+		 "allowed: ports from 1 to 65535, ranges LOW-HIGH, with commas between"},
 		{FLOW("{remote: example.org}"),
 		 "F:7: sessions[0].rules[0].flows[0].remote: bad value \"example.org\"; "
-		 "allowed: ADDRESS or ADDRESS/LENGTH"},
+		 "allowed: ADDRESS or ADDRESS/LENGTH, after ! for what is outside"},
 		{FLOW("{remote: 10.0.0.0/x}"),
 		 "F:7: sessions[0].rules[0].flows[0].remote: bad value \"10.0.0.0/x\"; "
-		 "allowed: ADDRESS or ADDRESS/LENGTH"},
+		 "allowed: ADDRESS or ADDRESS/LENGTH, after ! for what is outside"},
 		{FLOW("{protocol: 256}"), "F:7: sessions[0].rules[0].flows[0].protocol: bad value \"256\"; "
 					  "allowed: any, icmp, igmp, tcp, "
-					  "udp, gre, ah, icmpv6, ospf, sctp, or a number from 0 to 255"},
+					  "udp, gre, esp, ah, icmpv6, ospf, sctp, or a number from 0 to 255"},
 	};
 	size_t i;
 
@@ -277,6 +336,7 @@ int main(void)
 		cmocka_unit_test(the_example_is_accepted),
 		cmocka_unit_test(a_session_becomes_one_request_with_every_field_in_its_place),
 		cmocka_unit_test(the_remote_side_is_the_destination_uplink_and_the_source_downlink),
+		cmocka_unit_test(what_the_session_manager_cannot_say_goes_in_fields_of_our_own),
 		cmocka_unit_test(gy_rules_become_a_request_of_their_own_without_ambr),
 		cmocka_unit_test(an_ambr_that_32_bits_of_bits_cannot_hold_goes_in_kilobits),
 		cmocka_unit_test(a_wrong_file_is_refused_whole_with_its_line),

@@ -95,6 +95,26 @@ static void a_claimed_class_is_not_given_out_and_not_claimed_twice(void **state)
 	assert_int_equal(sl_pool_take(pool, &minor), -ENOSPC);
 }
 
+static void a_class_with_two_users_is_free_when_both_have_released_it(void **state)
+{
+	_cleanup_pool_ struct sl_pool *pool = pool_of(1, 1);
+	uint16_t minor, other;
+
+	(void)state;
+	assert_int_equal(sl_pool_take(pool, &minor), 0);
+	sl_pool_share(pool, minor);
+	assert_int_equal(sl_pool_users(pool, minor), 2);
+	assert_int_equal(sl_pool_used(pool), 1);
+	sl_pool_release(pool, minor);
+	assert_true(sl_pool_is_used(pool, minor));
+	assert_int_equal(sl_pool_take(pool, &other), -ENOSPC);
+	sl_pool_release(pool, minor);
+	assert_false(sl_pool_is_used(pool, minor));
+	assert_int_equal(sl_pool_users(pool, minor), 0);
+	assert_int_equal(sl_pool_take(pool, &other), 0);
+	assert_int_equal(sl_pool_users(pool, other), 1);
+}
+
 static void the_missing_classes_are_told_from_the_lowest_on(void **state)
 {
 	_cleanup_pool_ struct sl_pool *pool = pool_of(6, 2);
@@ -133,6 +153,7 @@ int main(void)
 		cmocka_unit_test(every_class_is_taken_once),
 		cmocka_unit_test(a_released_class_rests_while_others_are_free),
 		cmocka_unit_test(a_claimed_class_is_not_given_out_and_not_claimed_twice),
+		cmocka_unit_test(a_class_with_two_users_is_free_when_both_have_released_it),
 		cmocka_unit_test(the_missing_classes_are_told_from_the_lowest_on),
 		cmocka_unit_test(the_link_and_the_default_class_are_not_of_the_pool),
 	};

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "api/convert.h"
@@ -76,12 +77,46 @@ static void a_table_without_records_still_shows_the_epoch(void **state)
 	sl_record_table_clear(&table);
 }
 
+static void no_record_takes_more_room_than_was_said(void **state)
+{
+	static const uint64_t counts[] = {0, 1, 127, 128, 16384, 5000000000ull, UINT64_MAX};
+	char id[SLUICE_RULE_ID_SIZE];
+
+	(void)state;
+	for (int i = 0; i < 2 * 7 * 4; i++) {
+		struct sl_usage_record from = {
+			.imsi = i % 2 ? "001010000000001" : "001010",
+			.rule_id = id,
+			.address = {.family = i % 2 ? 4 : 6},
+			.version = i % 3 ? UINT32_MAX : 0,
+			.usage = {.uplink.bytes = counts[i % 7],
+				  .downlink.bytes = counts[(i + 3) % 7],
+				  .uplink_dropped.bytes = counts[(i + 5) % 7],
+				  .downlink_dropped.bytes = counts[i / 7 % 7]},
+		};
+		size_t length = (size_t)(i % 4) * 85, said, taken;
+		struct sl_record_table table;
+
+		memset(id, 'r', length);
+		id[length] = '\0';
+		memset(from.address.bytes, 0xff, sizeof(from.address.bytes));
+		assert_int_equal(sl_record_table_fill(&table, &from, 1, 0), 0);
+		taken = magma__lte__rule_record_table__get_packed_size(&table.table);
+		said = sl_record_size(&from);
+		sl_record_table_clear(&table);
+		/* an empty id is one byte less than it says, a short address some */
+		if (said < taken || said > taken + 4)
+			fail_msg("record %d: said %zu bytes, takes %zu", i, said, taken);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_says_tx_for_uplink_and_rx_for_downlink),
 		cmocka_unit_test(a_record_of_an_ipv6_session_has_the_longest_address_whole),
 		cmocka_unit_test(a_table_without_records_still_shows_the_epoch),
+		cmocka_unit_test(no_record_takes_more_room_than_was_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

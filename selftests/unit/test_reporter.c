@@ -10,26 +10,38 @@
 
 #include "usage/reporter.h"
 
-#define RETIRED_SLOT 1000000 /* retired records have slots from here on, active ones from 0 */
+#define ENDED_SLOT   1000000 /* records of ended sessions have usage slots from here on, others from 0 */
+#define RECORD_BYTES 100
+#define MESSAGE	     (1000 * RECORD_BYTES + 32) /* room for 1,000 records */
+#define ENDED_ROOM   874			/* seven eighths of it */
 
-/* A control and a session manager that do what the test says and remember what they were asked. */
+/*
+ * A control and a session manager that do what the test says and remember what
+ * they were asked. Sessions have one record each unless said otherwise.
+ */
 struct fake {
 	struct sl_reporter *reporter;
 	bool ready;
 	int send_result;
 	size_t active;
-	size_t retired;
-	size_t not_final; /* of the retired, the last so many are not final yet */
+	size_t ended;
+	size_t not_final;   /* of the ended, the last so many are not final yet */
+	size_t per_session; /* records of an ended session; 0: one */
+	bool unused;	    /* ended sessions' records count nothing */
+	bool frees;	    /* what is acknowledged is gone */
 
 	unsigned int sent; /* messages */
 	size_t count;	   /* records in the last one */
-	size_t retired_in; /* retired ones among them */
+	size_t ended_in;   /* of ended sessions among them */
 	size_t seen;	   /* active ones in all messages of the cycle */
 	uint32_t first_active;
+	char *reported; /* by ENDED_SLOT + index: in how many messages */
+	size_t reported_size;
 
 	unsigned int acknowledged; /* calls */
 	size_t slots;		   /* in the last one */
 	uint32_t slot[8];
+	size_t freed;
 
 	unsigned int ups, downs;
 	char reason[64];
@@ -37,33 +49,34 @@ struct fake {
 	size_t cycle_records;
 };
 
-static size_t fake_active(struct sl_usage_record *out, size_t max, uint64_t *cursor, void *user)
+static size_t fake_session(bool ended, struct sl_usage_record *out, size_t max, uint32_t *slot, void *user)
 {
 	struct fake *fake = user;
-	size_t count = fake->active - *cursor;
+	size_t sessions = ended ? fake->ended - fake->freed : fake->active;
+	size_t records = ended && fake->per_session ? fake->per_session : 1;
 
-	if (count > max)
-		count = max;
-	for (size_t i = 0; i < count; i++)
-		out[i] = (struct sl_usage_record){.slot = (uint32_t)(*cursor + i)};
-	*cursor += count;
-	if (*cursor == fake->active)
-		*cursor = 0;
-	return count;
+	if (*slot >= sessions) {
+		*slot = SLUICE_NONE;
+		return 0;
+	}
+	if (records > max)
+		return records;
+	for (size_t i = 0; i < records; i++) {
+		uint32_t at = (uint32_t)((*slot + (ended ? fake->freed : 0)) * records + i);
+
+		out[i] = (struct sl_usage_record){.slot = ended ? ENDED_SLOT + at : at};
+		out[i].retired = ended;
+		out[i].final = ended && at / records + fake->not_final < fake->ended;
+		out[i].usage.uplink.bytes = fake->unused ? 0 : 7;
+	}
+	++*slot;
+	return records;
 }
 
-static size_t fake_retired(struct sl_usage_record *out, size_t max, void *user)
+static size_t fake_size(const struct sl_usage_record *record)
 {
-	struct fake *fake = user;
-	size_t count = fake->retired < max ? fake->retired : max;
-
-	for (size_t i = 0; i < count; i++)
-		out[i] = (struct sl_usage_record){
-			.slot = (uint32_t)(RETIRED_SLOT + i),
-			.retired = true,
-			.final = i + fake->not_final < fake->retired,
-		};
-	return count;
+	(void)record;
+	return RECORD_BYTES;
 }
 
 static void fake_acknowledge(const struct sl_usage_receipt *receipts, size_t count, void *user)
@@ -74,6 +87,8 @@ static void fake_acknowledge(const struct sl_usage_receipt *receipts, size_t cou
 	fake->slots = count;
 	for (size_t i = 0; i < count && i < 8; i++)
 		fake->slot[i] = receipts[i].slot;
+	if (fake->frees)
+		fake->freed += count / (fake->per_session ? fake->per_session : 1);
 }
 
 static int fake_send(const struct sl_usage_record *records, size_t count, void *user)
@@ -82,12 +97,15 @@ static int fake_send(const struct sl_usage_record *records, size_t count, void *
 
 	fake->sent++;
 	fake->count = count;
-	fake->retired_in = 0;
-	for (size_t i = 0; i < count; i++)
-		fake->retired_in += records[i].retired;
-	fake->seen += count - fake->retired_in;
-	if (count > fake->retired_in)
-		fake->first_active = records[fake->retired_in].slot;
+	fake->ended_in = 0;
+	for (size_t i = 0; i < count; i++) {
+		fake->ended_in += records[i].retired;
+		if (records[i].retired && records[i].slot - ENDED_SLOT < fake->reported_size)
+			fake->reported[records[i].slot - ENDED_SLOT]++;
+	}
+	fake->seen += count - fake->ended_in;
+	if (count > fake->ended_in)
+		fake->first_active = records[fake->ended_in].slot;
 	return fake->send_result;
 }
 
@@ -120,8 +138,8 @@ static void fake_report(size_t records, void *user)
 static int set_up(void **state)
 {
 	static const struct sl_reporter_ops ops = {
-		.active = fake_active,
-		.retired = fake_retired,
+		.session = fake_session,
+		.size = fake_size,
 		.acknowledge = fake_acknowledge,
 		.send = fake_send,
 		.ready = fake_ready,
@@ -134,7 +152,7 @@ static int set_up(void **state)
 		return -1;
 	fake->ready = true;
 	*state = fake;
-	return sl_reporter_new(&ops, fake, &fake->reporter);
+	return sl_reporter_new(&ops, MESSAGE, fake, &fake->reporter);
 }
 
 static int tear_down(void **state)
@@ -176,7 +194,7 @@ static void a_cycle_of_one_message_ends_with_its_answer(void **state)
 	struct fake *fake = *state;
 
 	fake->active = 3;
-	fake->retired = 2;
+	fake->ended = 2;
 	sl_reporter_tick(fake->reporter);
 	assert_int_equal(fake->cycles, 0);
 	sl_reporter_done(fake->reporter, NULL);
@@ -190,15 +208,15 @@ static void many_sessions_go_in_messages_one_after_the_other(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->active = 2 * SL_REPORT_RECORDS + 10;
+	fake->active = 2 * 1000 + 10;
 	sl_reporter_tick(fake->reporter);
-	assert_int_equal(fake->count, SL_REPORT_RECORDS);
+	assert_int_equal(fake->count, 1000);
 	assert_int_equal(fake->first_active, 0);
 	sl_reporter_tick(fake->reporter);
 	assert_int_equal(fake->sent, 1);
 	sl_reporter_done(fake->reporter, NULL);
 	assert_int_equal(fake->sent, 2);
-	assert_int_equal(fake->first_active, SL_REPORT_RECORDS);
+	assert_int_equal(fake->first_active, 1000);
 	assert_int_equal(fake->cycles, 0);
 	sl_reporter_done(fake->reporter, NULL);
 	assert_int_equal(fake->sent, 3);
@@ -211,38 +229,100 @@ static void many_sessions_go_in_messages_one_after_the_other(void **state)
 	assert_int_equal(stats_of(fake).reports, 3);
 }
 
-static void retired_usage_goes_into_every_message(void **state)
+static void sessions_that_have_ended_are_in_every_message(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->active = SL_REPORT_RECORDS;
-	fake->retired = 7;
+	fake->active = 1000;
+	fake->ended = 7;
 	sl_reporter_tick(fake->reporter);
-	assert_int_equal(fake->retired_in, 7);
-	assert_int_equal(fake->count, SL_REPORT_RECORDS);
+	assert_int_equal(fake->ended_in, 7);
+	assert_int_equal(fake->count, 1000);
 	sl_reporter_done(fake->reporter, NULL);
 	assert_int_equal(fake->sent, 2);
-	assert_int_equal(fake->retired_in, 7);
+	assert_int_equal(fake->ended_in, 7);
 	assert_int_equal(fake->count, 14);
 	assert_int_equal(fake->seen, fake->active);
 }
 
-static void retired_usage_leaves_room_in_a_message_for_the_others(void **state)
+static void ended_sessions_leave_room_in_a_message_for_the_others(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->active = SL_REPORT_RECORDS;
-	fake->retired = 3 * SL_REPORT_RECORDS;
-	for (int i = 0; i < SL_REPORT_RECORDS / (SL_REPORT_RECORDS - SL_REPORT_RETIRED_RECORDS); i++) {
+	fake->active = 1000;
+	fake->ended = 3000;
+	for (int i = 0; i < 1000 / (1000 - ENDED_ROOM); i++) {
 		if (i == 0)
 			sl_reporter_tick(fake->reporter);
-		assert_int_equal(fake->retired_in, SL_REPORT_RETIRED_RECORDS);
-		assert_int_equal(fake->count, SL_REPORT_RECORDS);
+		assert_int_equal(fake->ended_in, ENDED_ROOM);
+		assert_int_equal(fake->count, 1000);
 		sl_reporter_done(fake->reporter, NULL);
-		assert_int_equal(fake->slots, SL_REPORT_RETIRED_RECORDS);
+		assert_int_equal(fake->slots, ENDED_ROOM);
 	}
-	assert_int_equal(fake->cycles, 1);
 	assert_int_equal(fake->seen, fake->active);
+}
+
+static void ended_sessions_that_did_not_fit_follow_at_once(void **state)
+{
+	struct fake *fake = *state;
+	size_t messages = 0;
+
+	fake->frees = true;
+	fake->ended = fake->reported_size = 3000;
+	fake->reported = calloc(fake->ended, 1);
+	assert_non_null(fake->reported);
+	sl_reporter_tick(fake->reporter);
+	for (; fake->cycles == 0; messages++)
+		sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(messages, (3000 + ENDED_ROOM - 1) / ENDED_ROOM);
+	for (size_t i = 0; i < fake->ended; i++)
+		assert_int_equal(fake->reported[i], 1);
+	assert_int_equal(fake->freed, 3000);
+	free(fake->reported);
+}
+
+static void a_session_is_never_split_between_two_messages(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->frees = true;
+	fake->per_session = 9;
+	fake->ended = 200;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->count, ENDED_ROOM / 9 * 9);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->count, ENDED_ROOM / 9 * 9);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->count, (200 - 2 * (ENDED_ROOM / 9)) * 9);
+}
+
+/* It may not keep the others from being reported for ever. */
+static void of_a_session_longer_than_a_message_as_much_is_sent_as_fits(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->per_session = 5000;
+	fake->ended = 1;
+	fake->active = 10;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->ended_in, ENDED_ROOM);
+	assert_int_equal(fake->seen, 10);
+	sl_reporter_done(fake->reporter, NULL);
+	assert_int_equal(fake->slots, ENDED_ROOM);
+}
+
+static void of_an_ended_session_that_counted_nothing_one_record_is_enough(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->per_session = 5;
+	fake->ended = 300;
+	fake->unused = true;
+	sl_reporter_tick(fake->reporter);
+	assert_int_equal(fake->count, 300);
+	sl_reporter_done(fake->reporter, NULL);
+	/* those that were left out have nothing to say: they are done with, too */
+	assert_int_equal(fake->slots, 1500);
 }
 
 static void final_usage_is_acknowledged_when_its_report_was(void **state)
@@ -250,22 +330,22 @@ static void final_usage_is_acknowledged_when_its_report_was(void **state)
 	struct fake *fake = *state;
 
 	fake->active = 2;
-	fake->retired = 3;
+	fake->ended = 3;
 	fake->not_final = 1;
 	sl_reporter_tick(fake->reporter);
 	assert_int_equal(fake->acknowledged, 0);
 	sl_reporter_done(fake->reporter, NULL);
 	assert_int_equal(fake->acknowledged, 1);
 	assert_int_equal(fake->slots, 2);
-	assert_int_equal(fake->slot[0], RETIRED_SLOT);
-	assert_int_equal(fake->slot[1], RETIRED_SLOT + 1);
+	assert_int_equal(fake->slot[0], ENDED_SLOT);
+	assert_int_equal(fake->slot[1], ENDED_SLOT + 1);
 }
 
 static void what_becomes_final_while_a_report_is_under_way_waits_for_the_next(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->retired = 1;
+	fake->ended = 1;
 	fake->not_final = 1;
 	sl_reporter_tick(fake->reporter);
 	fake->not_final = 0;
@@ -280,8 +360,8 @@ static void a_failed_report_acknowledges_nothing_and_all_is_said_again(void **st
 {
 	struct fake *fake = *state;
 
-	fake->active = 2 * SL_REPORT_RECORDS;
-	fake->retired = 1;
+	fake->active = 2 * 1000;
+	fake->ended = 1;
 	sl_reporter_tick(fake->reporter);
 	sl_reporter_done(fake->reporter, "connection refused");
 	assert_int_equal(fake->acknowledged, 0);
@@ -289,21 +369,21 @@ static void a_failed_report_acknowledges_nothing_and_all_is_said_again(void **st
 	assert_int_equal(fake->cycles, 0);
 	sl_reporter_tick(fake->reporter);
 	assert_int_equal(fake->sent, 2);
-	assert_int_equal(fake->retired_in, 1);
+	assert_int_equal(fake->ended_in, 1);
 	assert_int_equal(fake->first_active, 0);
 	sl_reporter_done(fake->reporter, NULL);
 	assert_int_equal(fake->slots, 1);
-	assert_int_equal(fake->slot[0], RETIRED_SLOT);
+	assert_int_equal(fake->slot[0], ENDED_SLOT);
 }
 
 static void a_failure_in_the_middle_begins_the_cycle_anew(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->active = 2 * SL_REPORT_RECORDS;
+	fake->active = 2 * 1000;
 	sl_reporter_tick(fake->reporter);
 	sl_reporter_done(fake->reporter, NULL);
-	assert_int_equal(fake->first_active, SL_REPORT_RECORDS);
+	assert_int_equal(fake->first_active, 1000);
 	sl_reporter_done(fake->reporter, "deadline exceeded");
 	sl_reporter_tick(fake->reporter);
 	assert_int_equal(fake->first_active, 0);
@@ -362,7 +442,7 @@ static void before_setup_reports_are_empty_but_sent(void **state)
 
 	fake->ready = false;
 	fake->active = 5;
-	fake->retired = 5;
+	fake->ended = 5;
 	sl_reporter_tick(fake->reporter);
 	assert_int_equal(fake->sent, 1);
 	assert_int_equal(fake->count, 0);
@@ -378,7 +458,7 @@ static void a_report_that_cannot_be_sent_is_a_failure_and_the_next_tick_tries_ag
 {
 	struct fake *fake = *state;
 
-	fake->retired = 1;
+	fake->ended = 1;
 	fake->send_result = -ENOMEM;
 	sl_reporter_tick(fake->reporter);
 	assert_int_equal(fake->downs, 1);
@@ -399,7 +479,7 @@ static void an_answer_nobody_waits_for_changes_nothing(void **state)
 	assert_int_equal(fake->acknowledged, 0);
 	assert_int_equal(fake->ups + fake->downs, 0);
 	assert_false(stats_of(fake).known);
-	fake->retired = 1;
+	fake->ended = 1;
 	sl_reporter_tick(fake->reporter);
 	sl_reporter_done(fake->reporter, "deadline exceeded");
 	sl_reporter_done(fake->reporter, NULL);
@@ -429,8 +509,12 @@ int main(void)
 		TEST(one_report_is_under_way_at_a_time),
 		TEST(a_cycle_of_one_message_ends_with_its_answer),
 		TEST(many_sessions_go_in_messages_one_after_the_other),
-		TEST(retired_usage_goes_into_every_message),
-		TEST(retired_usage_leaves_room_in_a_message_for_the_others),
+		TEST(sessions_that_have_ended_are_in_every_message),
+		TEST(ended_sessions_leave_room_in_a_message_for_the_others),
+		TEST(ended_sessions_that_did_not_fit_follow_at_once),
+		TEST(a_session_is_never_split_between_two_messages),
+		TEST(of_a_session_longer_than_a_message_as_much_is_sent_as_fits),
+		TEST(of_an_ended_session_that_counted_nothing_one_record_is_enough),
 		TEST(final_usage_is_acknowledged_when_its_report_was),
 		TEST(what_becomes_final_while_a_report_is_under_way_waits_for_the_next),
 		TEST(a_failed_report_acknowledges_nothing_and_all_is_said_again),

@@ -243,6 +243,144 @@ static void a_rule_fits_a_family_when_one_of_its_flows_does(void **state)
 	assert_true(sl_rule_fits(&rule, 6));
 }
 
+static void a_prefix_of_the_subscribers_side_is_whole_and_no_longer_than_its_address(void **state)
+{
+	struct sluice_flow flow = some_flow();
+
+	(void)state;
+	flow.flags = SLUICE_FLOW_LOCAL;
+	flow.local_length = 8;
+	flow.local[0] = 10;
+	accept_flow(flow);
+	flow.flags = SLUICE_FLOW_LOCAL_NOT;
+	accept_flow(flow);
+	flow.flags = 0;
+	refuse_flow(flow, "local", "no or in both");
+	flow.flags = SLUICE_FLOW_LOCAL | SLUICE_FLOW_LOCAL_NOT;
+	refuse_flow(flow, "local", "no or in both");
+	flow.flags = SLUICE_FLOW_LOCAL;
+	flow.local[1] = 1;
+	refuse_flow(flow, "local", "10.1.0.0/8");
+	flow.local_length = 33;
+	refuse_flow(flow, "local", "0..32");
+	flow = (struct sluice_flow){.family = 6, .flags = SLUICE_FLOW_LOCAL, .local_length = 64, ANY_PORTS};
+	accept_flow(flow);
+	flow.local_length = 65;
+	refuse_flow(flow, "local", "::/65");
+	flow.local_length = 8;
+	flow.family = 0;
+	refuse_flow(flow, "local", "no family");
+}
+
+static void terms_that_can_hold_for_no_packet_of_the_flow_are_refused(void **state)
+{
+	const struct sluice_flow any = {.direction = SLUICE_UPLINK, ANY_PORTS};
+	struct sluice_flow flow;
+
+	(void)state;
+#define TERM(...) (flow = any, flow.terms = (struct sluice_terms){__VA_ARGS__}, flow)
+#define TERM_OF(number, ...) \
+	(flow = any, flow.protocol = (number), flow.terms = (struct sluice_terms){__VA_ARGS__}, flow)
+	accept_flow(TERM(.which = SLUICE_TERM_DSCP, .dscp = 63));
+	refuse_flow(TERM(.which = SLUICE_TERM_DSCP, .dscp = 64), "dscp", "64");
+	refuse_flow(TERM(.which = SLUICE_TERM_REMOTE_NOT), "remote", "without a prefix");
+	accept_flow(TERM_OF(6, .which = SLUICE_TERM_TCP_FLAGS, .tcp_mask = 3, .tcp_value = 2));
+	refuse_flow(TERM_OF(6, .which = SLUICE_TERM_TCP_FLAGS, .tcp_mask = 1, .tcp_value = 2), "tcp_flags",
+		    "0x02");
+	refuse_flow(TERM_OF(17, .which = SLUICE_TERM_TCP_FLAGS), "TCP", "17");
+	refuse_flow(TERM(.which = SLUICE_TERM_TCP_OPTIONS), "TCP", "not 0");
+	accept_flow(TERM_OF(58, .which = SLUICE_TERM_ICMP_TYPE, .icmp_low = 1, .icmp_high = 255));
+	refuse_flow(TERM_OF(1, .which = SLUICE_TERM_ICMP_TYPE, .icmp_low = 2, .icmp_high = 1), "icmp_type",
+		    "2-1");
+	refuse_flow(TERM(.which = SLUICE_TERM_ICMP_TYPE), "icmp_type", "not 0");
+	accept_flow(TERM(.which = SLUICE_TERM_LATER_FRAGMENT | SLUICE_TERM_IP_OPTIONS));
+	refuse_flow(TERM_OF(6, .which = SLUICE_TERM_LATER_FRAGMENT | SLUICE_TERM_TCP_FLAGS), "fragment",
+		    "TCP");
+	flow = TERM_OF(6, .which = SLUICE_TERM_LATER_FRAGMENT);
+	flow.remote_port_low = 1;
+	refuse_flow(flow, "fragment", "ports");
+	refuse_flow(TERM(.which = SLUICE_TERM_THIS_HOST), "this host", "redirects");
+	flow = any;
+	flow.flags = SLUICE_FLOW_PROTOCOL_ZERO;
+	accept_flow(flow);
+	flow.protocol = 6;
+	refuse_flow(flow, "ip_proto", "6");
+	flow = any;
+	flow.flags = SLUICE_FLOW_REMOTE_ASSIGNED;
+	accept_flow(flow);
+	flow.terms.which = SLUICE_TERM_REMOTE_NOT;
+	accept_flow(flow);
+	flow = some_flow();
+	flow.flags = SLUICE_FLOW_REMOTE_ASSIGNED;
+	refuse_flow(flow, "remote", "assigned");
+#undef TERM
+#undef TERM_OF
+}
+
+static void a_redirect_needs_no_flows_and_has_an_address(void **state)
+{
+	struct sluice_flow flow = {.direction = SLUICE_UPLINK, .action = SLUICE_PORTAL, ANY_PORTS};
+	struct sl_rule rule = {.id = "r", .redirect = SLUICE_REDIRECT_IPV4, .redirect_address = "192.0.2.1"};
+	struct sl_error err = {""};
+
+	(void)state;
+	assert_int_equal(sl_rule_validate(&rule, &err), 0);
+	assert_true(sl_rule_fits(&rule, 4) && sl_rule_fits(&rule, 6));
+	rule.flows = &flow;
+	rule.flow_count = 1;
+	assert_int_equal(sl_rule_validate(&rule, &err), 0);
+	flow.action = SLUICE_STEER_FIRST;
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	flow.action = SLUICE_REJECT;
+	strcpy(rule.redirect_address, "2001:db8::1");
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "'2001:db8::1'"));
+	rule.redirect = SLUICE_REDIRECT_NONE;
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	rule.redirect_address[0] = '\0';
+	/* only a redirect may reject */
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "action"));
+	rule.redirect = SLUICE_REDIRECT_URL;
+	memset(rule.redirect_address, 'a', sizeof(rule.redirect_address));
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "without an end"));
+}
+
+static void a_steer_needs_an_interface_and_something_that_is_permitted(void **state)
+{
+	static const char *const names[] = {"", ".", "..", "a b", "a/b", "a:1", "abcdefghijklmnop"};
+	struct sluice_flow flow = some_flow();
+	struct sl_rule rule = rule_of(&flow);
+	struct sl_error err = {""};
+
+	(void)state;
+	rule.steer = (struct sl_rule_steer){.mode = SLUICE_STEER_REDIRECT, .interface = "eth9"};
+	assert_int_equal(sl_rule_validate(&rule, &err), 0);
+	rule.steer.next_hop_family = 6;
+	assert_int_equal(sl_rule_validate(&rule, &err), 0);
+	rule.steer.next_hop_family = 5;
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	rule.steer.next_hop_family = 4;
+	rule.steer.mode = SLUICE_STEER_MIRROR;
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "next_hop"));
+	rule.steer.next_hop_family = 0;
+	assert_int_equal(sl_rule_validate(&rule, &err), 0);
+	rule.steer.mode = (enum sluice_steer_mode)3;
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	rule.steer.mode = SLUICE_STEER_MIRROR;
+	for (size_t i = 0; i < SL_ARRAY_SIZE(names); i++) {
+		memcpy(rule.steer.interface, names[i], strnlen(names[i], 16) + (strlen(names[i]) < 16));
+		assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+		assert_non_null(strstr(err.text, "steer.interface"));
+	}
+	strcpy(rule.steer.interface, "eth9");
+	flow.action = SLUICE_DENY;
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "permits nothing"));
+}
+
 static void rules_are_equal_only_in_every_field(void **state)
 {
 	struct sluice_flow flow = some_flow(), other_flow = some_flow();
@@ -281,6 +419,14 @@ static void rules_are_equal_only_in_every_field(void **state)
 	DIFFERS(other_flow.remote[2] = 1);
 	DIFFERS(other_flow.remote_port_high = 1);
 	DIFFERS(other_flow.local_port_low = 1);
+	DIFFERS(other_flow.flags = SLUICE_FLOW_PROTOCOL_ZERO);
+	DIFFERS(other_flow.local_length = 1);
+	DIFFERS(other_flow.terms.dscp = 1);
+	DIFFERS(other.redirect = SLUICE_REDIRECT_URL);
+	DIFFERS(other.redirect_address[0] = 'a');
+	DIFFERS(other.is_static = true);
+	DIFFERS(other.steer.mode = SLUICE_STEER_MIRROR);
+	DIFFERS(other.steer.interface[0] = 'a');
 #undef DIFFERS
 }
 
@@ -390,6 +536,10 @@ int main(void)
 		cmocka_unit_test(an_empty_or_endless_id_is_refused),
 		cmocka_unit_test(a_rule_has_at_least_one_flow_and_no_more_than_the_bound),
 		cmocka_unit_test(a_rule_fits_a_family_when_one_of_its_flows_does),
+		cmocka_unit_test(a_prefix_of_the_subscribers_side_is_whole_and_no_longer_than_its_address),
+		cmocka_unit_test(terms_that_can_hold_for_no_packet_of_the_flow_are_refused),
+		cmocka_unit_test(a_redirect_needs_no_flows_and_has_an_address),
+		cmocka_unit_test(a_steer_needs_an_interface_and_something_that_is_permitted),
 		cmocka_unit_test(rules_are_equal_only_in_every_field),
 		cmocka_unit_test(equal_rules_are_kept_once_and_counted),
 		cmocka_unit_test(the_last_reference_removes_a_rule_and_says_so_once),

@@ -66,6 +66,23 @@ static void a_duration_needs_its_unit(void **state)
 	assert_int_equal(sl_parse_duration("18446744073709551615s", &ms), -ERANGE);
 }
 
+static void a_size_counts_in_powers_of_two_and_needs_its_unit(void **state)
+{
+	static const char *const refused[] = {"4", "4MB",   "4 MiB",  "4mib", "MiB",
+					      "",  "-1MiB", "1.5MiB", "4MiBs"};
+	uint64_t bytes = 77;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_int_equal(sl_parse_size(refused[i], &bytes), -EINVAL);
+	assert_int_equal(sl_parse_size("18446744073709551615KiB", &bytes), -ERANGE);
+	assert_int_equal(bytes, 77);
+	assert_int_equal(sl_parse_size("4MiB", &bytes), 0);
+	assert_int_equal(bytes, 4194304);
+	assert_int_equal(sl_parse_size("512KiB", &bytes), 0);
+	assert_int_equal(bytes, 524288);
+}
+
 static void a_rate_counts_in_thousands_and_may_have_a_fraction(void **state)
 {
 	static const struct {
@@ -172,6 +189,7 @@ int main(void)
 		cmocka_unit_test(a_number_is_decimal_digits_and_nothing_else),
 		cmocka_unit_test(a_number_that_does_not_fit_is_out_of_range_and_does_not_wrap),
 		cmocka_unit_test(a_duration_needs_its_unit),
+		cmocka_unit_test(a_size_counts_in_powers_of_two_and_needs_its_unit),
 		cmocka_unit_test(a_rate_counts_in_thousands_and_may_have_a_fraction),
 		cmocka_unit_test(a_rate_that_is_no_whole_number_of_bits_or_no_rate_is_refused),
 		cmocka_unit_test(a_formatted_rate_reads_back_as_the_same_number),
