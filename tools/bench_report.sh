@@ -39,11 +39,11 @@ def path($title; $bench; $sets):
 	  else empty end;
 
 (.[0] | "Measured on \(.date) by `\(.command)`: kernel \(.kernel), CPU \(.cpu)."),
-(map(select(.rounds)) | "Medians of \(.[0].rounds) rounds of \(.[0].packets) packets; load average \(map(.load) | min | figure) to \(map(.load) | max | figure).", ""),
+(map(select(.packets)) | if length > 0 then "Medians of \(.[0].rounds) rounds of \(.[0].packets) packets; load average \(map(.load) | min | figure) to \(map(.load) | max | figure)." else empty end), "",
 path("A forwarded packet, sessions sharing their match lists"; "packet_path"; "shared"),
 path("A forwarded packet, every session with match lists of its own"; "packet_path"; "own"),
 path("A dropped packet, against forwarding it plainly"; "packet_drop"; "shared"),
-"### Control plane and counters", "",
+"### Control plane, counters and classification", "",
 "| what | variant | value | baseline | its value | ratio |",
 "|---|---|---:|---|---:|---:|",
 (.[] | select(.unit) | "| \(.bench) | \(.mode) | \(.value | figure) \(.unit) | \(.baseline) | \(.baseline_value | figure) \(.unit) | \(.ratio | share) |")

@@ -22,10 +22,28 @@ lint_format() {
 	sources agent bpf include selftests tools | xargs clang-format --dry-run -Werror
 }
 
-# one file a run: clang-tidy 14 misjudges va_list from the second file on
+# One file a run: clang-tidy 14 misjudges va_list from the second file on. A file
+# without findings is not looked at again until it, a header that it includes
+# (the system's too), the checks or clang-tidy has changed.
+tidy_file() { # file, flags...
+	local file=$1 stamp=$BUILD/lint/tidy/$1 sum
+	shift
+	sum=$(
+		clang -M "$@" "$file" | tr -s ' \\\n' '\n' | sed '1d; /^$/d' | LC_ALL=C sort -u |
+			xargs cat -- .clang-tidy "$TIDY" | sha256sum
+		echo "$*"
+	)
+	[ "$(cat "$stamp" 2>/dev/null)" != "$sum" ] || return 0
+	clang-tidy --quiet "$file" -- "$@" 2> >(grep -v 'warnings\? \(generated\|treated\)' >&2) || return 1
+	mkdir -p "${stamp%/*}"
+	echo "$sum" >"$stamp"
+}
 lint_tidy() {
+	TIDY=$(readlink -f "$(command -v clang-tidy)")
+	export TIDY BUILD
+	export -f tidy_file
 	sources agent tools | grep '\.c$' |
-		xargs -P "$JOBS" -I{} clang-tidy --quiet {} -- -std=gnu11 "${DEFINES[@]}" "${INCLUDES[@]}" 2> >(grep -v 'warnings\? \(generated\|treated\)' >&2)
+		xargs -P "$JOBS" -I{} bash -o pipefail -c 'tidy_file "$@"' tidy {} -std=gnu11 "${DEFINES[@]}" "${INCLUDES[@]}"
 }
 
 # With the system's headers, because uthash, queue.h and libbpf are macros that it has to know.
@@ -33,7 +51,8 @@ lint_tidy() {
 #   autoVariables   a message under construction points to its parts on the stack
 #   varFuncNullUB   NULL is a pointer constant in C
 lint_cppcheck() {
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr -j "$JOBS" \
+	mkdir -p "$BUILD/lint/cppcheck" # what has not changed is not analysed again
+	cppcheck --quiet --cppcheck-build-dir="$BUILD/lint/cppcheck" --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr -j "$JOBS" \
 		--suppress=memleak --suppress=autoVariables --suppress=varFuncNullUB \
 		--suppress='*:/usr/*' "--suppress=*:$BUILD/*" \
 		-D__STDC__=1 -D__STDC_VERSION__=201112L -D__GNUC__=12 -D__x86_64__ -D__LP64__ "${DEFINES[@]}" "${INCLUDES[@]}" \

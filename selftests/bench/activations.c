@@ -14,13 +14,11 @@
 #include "agent.h"
 #include "api/grpc.h"
 #include "base/cleanup.h"
-#include "magma/lte/pipelined.pb-c.h"
+#include "request.h"
 #include "table.h"
 
-#define RULES	   4
 #define IN_FLIGHT  128
 #define MAX_ROUNDS 15
-#define MBR	   10000000 /* bit/s */
 
 /* Digits that every request has of its own, at the same places in the message. */
 #define IMSI_TEXT    "001010000000000"
@@ -43,56 +41,6 @@ struct figure {
 	double per_second[MAX_ROUNDS];
 	double cpu_us[MAX_ROUNDS]; /* of the agent, per call */
 };
-
-/* Rule r: UDP to and from port 5000 + r; the first one with an MBR if asked. */
-static size_t pack_request(bool mbr, uint8_t *out, size_t size)
-{
-	Magma__Lte__FlowMatch match[RULES][2];
-	Magma__Lte__FlowDescription flow[RULES][2];
-	Magma__Lte__FlowDescription *flows[RULES][2];
-	Magma__Lte__PolicyRule rule[RULES];
-	Magma__Lte__VersionedPolicy policy[RULES];
-	Magma__Lte__VersionedPolicy *policies[RULES];
-	Magma__Lte__FlowQos qos = MAGMA__LTE__FLOW_QOS__INIT;
-	Magma__Lte__SubscriberID sid = MAGMA__LTE__SUBSCRIBER_ID__INIT;
-	Magma__Lte__ActivateFlowsRequest request = MAGMA__LTE__ACTIVATE_FLOWS_REQUEST__INIT;
-	char id[RULES][16];
-	size_t length;
-
-	for (uint32_t r = 0; r < RULES; r++) {
-		for (int d = 0; d < 2; d++) {
-			magma__lte__flow_match__init(&match[r][d]);
-			match[r][d].ip_proto = 17;
-			match[r][d].direction = d;
-			*(d ? &match[r][d].udp_src : &match[r][d].udp_dst) = BENCH_FIRST_PORT + r;
-			magma__lte__flow_description__init(&flow[r][d]);
-			flow[r][d].match = &match[r][d];
-			flows[r][d] = &flow[r][d];
-		}
-		snprintf(id[r], sizeof(id[r]), "rule-%u", r);
-		magma__lte__policy_rule__init(&rule[r]);
-		rule[r].id = id[r];
-		rule[r].priority = r + 1;
-		rule[r].n_flow_list = 2;
-		rule[r].flow_list = flows[r];
-		magma__lte__versioned_policy__init(&policy[r]);
-		policy[r].rule = &rule[r];
-		policy[r].version = 1;
-		policies[r] = &policy[r];
-	}
-	qos.max_req_bw_ul = qos.max_req_bw_dl = MBR;
-	if (mbr)
-		rule[0].qos = &qos;
-	sid.id = (char *)IMSI_TEXT;
-	request.sid = &sid;
-	request.ip_addr = (char *)ADDRESS_TEXT;
-	request.n_policies = RULES;
-	request.policies = policies;
-	length = magma__lte__activate_flows_request__get_packed_size(&request);
-	if (length > size)
-		bench_die("the request is longer than %zu bytes", size);
-	return magma__lte__activate_flows_request__pack(&request, out);
-}
 
 static size_t find(const struct load *load, const char *text)
 {
@@ -117,19 +65,6 @@ static void write_subscriber(struct load *load, uint32_t subscriber)
 
 static void send_one(struct load *load);
 
-static void check_result(const uint8_t *message, size_t length)
-{
-	Magma__Lte__ActivateFlowsResult *result =
-		magma__lte__activate_flows_result__unpack(NULL, length, message);
-
-	if (!result || result->n_policy_results != RULES)
-		bench_die("a result without its %d rules", RULES);
-	for (size_t i = 0; i < result->n_policy_results; i++)
-		if (result->policy_results[i]->result != MAGMA__LTE__RULE_MOD_RESULT__RESULT__SUCCESS)
-			bench_die("rule %s failed", result->policy_results[i]->rule_id);
-	magma__lte__activate_flows_result__free_unpacked(result, NULL);
-}
-
 static void on_done(enum sl_grpc_status status, const char *text, const uint8_t *message, size_t length,
 		    void *user)
 {
@@ -138,7 +73,7 @@ static void on_done(enum sl_grpc_status status, const char *text, const uint8_t 
 	if (status != load->expected)
 		bench_die("%s: status %d %s", load->path, status, text ? text : "");
 	if (status == SL_GRPC_OK)
-		check_result(message, length);
+		request_check(message, length);
 	load->open--;
 	if (load->left)
 		send_one(load);
@@ -180,7 +115,7 @@ static void prepare(struct load *load, struct agent *agent, const char *path, en
 		    bool mbr, uint32_t first)
 {
 	*load = (struct load){.agent = agent, .path = path, .expected = expected, .next = first};
-	load->length = pack_request(mbr, load->request, sizeof(load->request));
+	load->length = request_pack(IMSI_TEXT, ADDRESS_TEXT, mbr, load->request, sizeof(load->request));
 	load->imsi_at = find(load, IMSI_TEXT);
 	load->address_at = find(load, ADDRESS_TEXT);
 }

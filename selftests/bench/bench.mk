@@ -2,7 +2,7 @@
 # `make bench`: figures, always as ratios to a baseline in the same run. QUICK=1 ends within ten minutes.
 
 BENCH      := $(BUILD)/bench
-BENCH_BINS := $(BENCH)/packet_path $(BENCH)/activations $(BENCH)/counters
+BENCH_BINS := $(BENCH)/packet_path $(BENCH)/activations $(BENCH)/latency $(BENCH)/counters $(BENCH)/classify $(BENCH)/meter
 BENCH_CFLAGS = $(SL_CFLAGS) -I$(BENCH) -Iselftests/bench
 
 $(BENCH)/bench_generator.skel.h: selftests/bench/generator.bpf.c selftests/bench/generator.h
@@ -17,8 +17,20 @@ $(BENCH)/%.o: selftests/bench/%.c | $(GENERATED) $(BENCH)/bench_generator.skel.h
 	$(call say,CC,$@)
 	$(Q)$(CC) $(BENCH_CFLAGS) -c $< -o $@
 
+# the real stages of bpf/, and nothing around them
+$(BENCH)/bench_classify.skel.h: selftests/bench/classify.bpf.c selftests/bench/classify.h $(BPF_DEPS)
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $(@D)/classify.bpf.o
+	$(Q)llvm-strip -g $(@D)/classify.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $(@D)/classify.bpf.o name bench_classify > $@
+$(BENCH)/classify.o: $(BENCH)/bench_classify.skel.h
+
+$(BENCH)/meter.o: $(GEN)/prog_meter.skel.h
+
+$(BENCH)/classify: $(BENCH)/classify_rules.o
 $(BENCH)/packet_path: $(BENCH)/gateway_nft.o $(BENCH)/gateway_sluice.o
-$(BENCH)/activations: $(BENCH)/agent.o
+$(BENCH)/activations $(BENCH)/latency: $(BENCH)/agent.o $(BENCH)/request.o
 $(BENCH_BINS): $(BENCH)/%: $(BENCH)/%.o $(BENCH)/rig.o $(BENCH)/table.o $(BUILD)/libsluice.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libsluice.a $(LIBS)

@@ -51,7 +51,8 @@ static void compile(struct sl_ruleset_image *image)
 		check(sl_rule_validate(&rules[r], &err), rules[r].id, &err);
 		installs[r] = (struct sl_install){.rule = &rules[r], .version = 1};
 	}
-	check(sl_compile(installs, BENCH_RULES, 4, image, &err), "compile", &err);
+	check(sl_compile(installs, BENCH_RULES, &(struct sl_address){.family = 4}, image, &err), "compile",
+	      &err);
 }
 
 static void fill_session(struct sl_datapath *datapath, uint32_t session, uint32_t block,

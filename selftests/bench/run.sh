@@ -44,12 +44,16 @@ bench "$bin/packet_path" --rounds $rounds --packets $packets --rows "$bin/path-s
 bench "$bin/packet_path" --rounds $rounds --packets $packets --modes tc,xdp --own-rule-sets \
 	--rows "$bin/path-own.rows"
 bench "$bin/activations" --agent "$build/sluiced" --rounds $rounds --calls $calls --rows "$bin/activations.rows"
+bench "$bin/latency" --agent "$build/sluiced" --calls $((calls / 2)) --rows "$bin/latency.rows"
 bench "$bin/counters" "$bin/counters.rows"
+bench "$bin/classify" "$bin/classify.rows"
+bench "$bin/meter" "$bin/meter.rows"
 
 jq -s --arg date "$(date -u +%F)" --arg kernel "$(uname -r)" \
 	--arg cpu "$(awk -F': ' '/^model name/ { name = $2 } /^cpu family/ { family = $2 } /^model\t/ { model = $2 }
 		END { print name ", family " family ", model " model }' /proc/cpuinfo)" \
 	--arg command "make bench${QUICK:+ QUICK=$QUICK}" \
 	'map(. + {date: $date, kernel: $kernel, cpu: $cpu, command: $command})' \
-	"$bin"/path-shared.rows "$bin"/path-own.rows "$bin"/activations.rows "$bin"/counters.rows >"$build/bench.json"
+	"$bin"/path-shared.rows "$bin"/path-own.rows "$bin"/activations.rows "$bin"/latency.rows "$bin"/counters.rows \
+	"$bin"/classify.rows "$bin"/meter.rows >"$build/bench.json"
 echo "rows: $build/bench.json"

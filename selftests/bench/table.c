@@ -32,8 +32,11 @@ FILE *bench_rows_open(const char *path)
 void bench_row(FILE *rows, const char *bench, const char *mode, double value, const char *unit,
 	       const char *baseline, double baseline_value, double ratio)
 {
+	double load = 0;
+
+	getloadavg(&load, 1);
 	fprintf(rows,
 		"{\"bench\":\"%s\",\"mode\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"baseline\":\"%s\","
-		"\"baseline_value\":%.4g,\"ratio\":%.3g}\n",
-		bench, mode, value, unit, baseline, baseline_value, ratio);
+		"\"baseline_value\":%.4g,\"ratio\":%.3g,\"load\":%.2f}\n",
+		bench, mode, value, unit, baseline, baseline_value, ratio, load);
 }
