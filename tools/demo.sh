@@ -54,6 +54,7 @@ CONTAINER=${CONTAINER:-}
 . selftests/lib/net.sh
 STARTED=$SECONDS
 SESSIONS_FILE=deploy/demo-sessions.yaml
+OUT_OF_CREDIT=deploy/demo-out-of-credit.yaml
 ANNA=$(imsi 1) BEN=$(imsi 2)
 ANNA4=$(ue4 1) ANNA6=$(ue6 1) BEN4=$(ue4 2) BEN6=$(ue6 2) DORA4=$(ue4 4)
 WEB4=$(host4 1) WEB6=$(host6 1) BLOCKED4=$(host4 2)
@@ -253,6 +254,7 @@ no_offload "$SUB" sub0
 no_offload "$INET" inet0
 mkdir -p "$DIR/www"
 head -c 300000 /dev/zero >"$DIR/www/file"
+echo "Your credit is used up. Buy some more?" >"$DIR/www/top-up"
 spawn in_inet /usr/bin/python3 -m http.server 80 --bind :: --directory "$DIR/www" >/dev/null 2>&1
 spawn in_inet iperf3 -s -p 5201 >/dev/null 2>&1
 spawn in_inet iperf3 -s -p 5202 >/dev/null 2>&1
@@ -306,10 +308,10 @@ end deny anna "HTTP to $BLOCKED4" "deny: rule blocked-host"
 end nomatch ben "ping" "no rule: default drop"
 end unknown dora "ping" "no session: drop"
 
-step "speed test by iperf3: anna's rule says 10 Mbit/s up, 30 Mbit/s down, for each of her addresses"
-# shaped WAY RATE [iperf3's option]: IPv4 and IPv6 at once; they are two sessions, so two queues
+step "speed test by iperf3: anna's rule says 10 Mbit/s up, 30 Mbit/s down, for IPv4 and IPv6 together"
+# shaped WAY RATE [iperf3's option]: IPv4 and IPv6 at once; they are two sessions with one queue
 shaped() {
-	local way=$1 asked=$2 option=${3:-} letter=${1:0:1} rate4=0 rate6=0 test4 test6 i
+	local way=$1 asked=$2 option=${3:-} letter=${1:0:1} rate4=0 rate6=0 both=0 verdict=off note test4 test6 i
 	if [ "$way" = uplink ]; then
 		begin s4$letter $ANNA4 speedtest uplink "ip saddr $ANNA4 tcp dport 5201"
 		begin s6$letter $ANNA6 speedtest uplink "ip6 saddr $ANNA6 tcp dport 5202"
@@ -334,18 +336,48 @@ shaped() {
 			rate_start v6 "$SUB" sub0 --to $ANNA6 --port 5202
 		fi
 		rate_done v4
-		rate_verdict "$asked" "$rate4" | grep -q ok || rate4=$RATE
+		rate4=$RATE
 		rate_done v6
-		rate_verdict "$asked" "$rate6" | grep -q ok || rate6=$RATE
-		[ "$(rate_verdict "$asked" "$rate4")$(rate_verdict "$asked" "$rate6")" != okok ] || break
+		rate6=$RATE
+		both=$(awk -v a="$rate4" -v b="$rate6" 'BEGIN { print a + b }')
+		verdict=$(rate_verdict "$asked" "$both")
+		[ "$verdict" != ok ] || break
 	done
 	finish "$test4"
 	finish "$test6"
-	end s4$letter anna "iperf3" "permit: rule speedtest" shaped "$(rate_note "$asked" "$rate4")" "$(rate_verdict "$asked" "$rate4")"
-	end s6$letter anna "iperf3, IPv6" "permit: rule speedtest" shaped "$(rate_note "$asked" "$rate6")" "$(rate_verdict "$asked" "$rate6")"
+	note=$(rate_note "$asked" "$both")
+	end s4$letter anna "iperf3" "permit: rule speedtest" shaped "$note" "$verdict"
+	end s6$letter anna "iperf3, IPv6" "permit: rule speedtest" shaped "  (both together)" "$verdict"
 }
 shaped uplink 10000000
 shaped downlink 30000000 -R
+
+step "ben's credit is used up: a redirecting rule (origin GY) from $OUT_OF_CREDIT"
+ctl activate -f "$OUT_OF_CREDIT" || fail "activation of the redirect"
+begin cut6u $BEN6 top-up uplink "ip6 saddr $BEN6 ip6 daddr $WEB6 tcp dport 443" redirected
+captured() { # SOURCE URL: where a web page leads him, and what he reads there
+	printf '  curl http://%s: ' "$2"
+	expect_success "the redirect of http://$2" in_sub curl -sS --max-time 10 --interface "$1" -o /dev/null \
+		-w '%{http_code} to %{redirect_url}\n' "http://$2"
+	cat "$DIR/command.out"
+	grep -q "^302 to http://$WEB4/top-up\$" "$DIR/command.out" || bad=$((bad + 1))
+}
+captured $BEN4 "$BLOCKED4/news"
+captured $BEN6 "[$WEB6]/news"
+printf '  curl --location http://%s: ' "$BLOCKED4/news"
+expect_success "the page for topping up" in_sub curl -sS --location --max-time 10 --interface $BEN4 "http://$BLOCKED4/news"
+cat "$DIR/command.out"
+expect_failure "ben's HTTPS" in_sub curl -sS --max-time 5 --interface $BEN6 "https://[$WEB6]/"
+printf '  curl https://[%s]: %s\n' "$WEB6" "$(tail -1 "$DIR/command.out")"
+end cut6u ben "HTTPS, no credit, IPv6" "redirect: rule top-up"
+begin cut4u $BEN4 top-up uplink "ip saddr $BEN4 ip daddr $BLOCKED4 udp dport 9" redirected
+send_up $BEN4 $BLOCKED4 --dport 9 --size 200 --count 3 >"$DIR/sent_cut4u"
+end cut4u ben "UDP, no credit" "redirect: rule top-up"
+ctl session "$BEN" | sed -n '1,3s/^/  /p'
+ctl deactivate "$BEN" --ip $BEN4 --rule top-up >/dev/null && ctl deactivate "$BEN" --ip $BEN6 --rule top-up >/dev/null ||
+	fail "new credit"
+expect_success "ben's HTTP with new credit" in_sub curl -sS -o /dev/null --max-time 10 --interface $BEN4 "http://$WEB4/file"
+echo "  new credit: the rule is taken away, and http://$WEB4/file is his again"
 
 step "kill -9 of the agent under traffic, and its next start"
 begin kill4u $BEN4 meter uplink "ip saddr $BEN4 udp dport 7000"
