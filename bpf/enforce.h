@@ -35,7 +35,7 @@ static __always_inline const struct sluice_steer *enforce_action(struct __sk_buf
 		else
 			enforce_drop(decision, SLUICE_DROP_PORTAL_DOWN);
 	} else if (decision->action >= SLUICE_STEER_FIRST) {
-		steer = steer_find(decision->action);
+		steer = steer_find(skb, decision->action);
 		if (!steer)
 			enforce_drop(decision, SLUICE_DROP_INTERFACE_MISSING);
 	}

@@ -12,6 +12,38 @@
 #include "maps.h"
 #include "packet.h"
 
+/* SYN without ACK (RFC 9293 clause 3.1) */
+static __always_inline bool portal_opens(const struct sluice_packet *packet)
+{
+	return (packet->tcp_flags & 0x12) == 0x02;
+}
+
+/*
+ * For a SYN of a connection in TIME_WAIT the kernel looks for a listener by the
+ * packet's own port, past any that it was given: a web server of this host on every
+ * address would have the subscriber.
+ */
+static __noinline bool portal_has_rival(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 size)
+{
+	struct bpf_sock *socket;
+	bool listens;
+
+	if (!tuple)
+		return true;
+	if (size == sizeof(tuple->ipv4)) {
+		tuple->ipv4.sport = 0;
+		socket = bpf_skc_lookup_tcp(skb, tuple, sizeof(tuple->ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		tuple->ipv6.sport = 0;
+		socket = bpf_skc_lookup_tcp(skb, tuple, sizeof(tuple->ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	if (!socket)
+		return false;
+	listens = socket->state == BPF_TCP_LISTEN;
+	bpf_sk_release(socket);
+	return listens;
+}
+
 /* True: the packet will reach the portal. False: no agent is running, or it is nothing for a socket. */
 static __noinline bool portal_take(struct __sk_buff *skb, const struct sluice_packet *packet)
 {
@@ -38,11 +70,16 @@ static __noinline bool portal_take(struct __sk_buff *skb, const struct sluice_pa
 	}
 	socket = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	if (socket) {
-		bool listens = socket->state == BPF_TCP_LISTEN;
+		__u32 state = socket->state;
 
+		/* a connection that there is: with its socket, a packet that is not delivered here goes
+		 * nowhere */
+		if (state == BPF_TCP_ESTABLISHED)
+			bpf_sk_assign(skb, socket, 0);
 		bpf_sk_release(socket);
-		/* a connection that there is: the stack finds it by itself */
-		if (!listens)
+		if (state == BPF_TCP_TIME_WAIT && portal_opens(packet))
+			return !portal_has_rival(skb, &tuple, size);
+		if (state != BPF_TCP_LISTEN)
 			return true;
 	}
 	/*

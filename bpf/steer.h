@@ -7,15 +7,15 @@
 #include "maps.h"
 #include "packet.h"
 
-/* NULL: a redirection to an interface that is not there. */
-static __always_inline const struct sluice_steer *steer_find(__u8 action)
+/* NULL: a redirection to an interface that is not there, or to the one where the packet is. */
+static __always_inline const struct sluice_steer *steer_find(const struct __sk_buff *skb, __u8 action)
 {
 	__u32 slot = action - SLUICE_STEER_FIRST;
 	const struct sluice_steer *steer = bpf_map_lookup_elem(&steers, &slot);
 
 	if (!steer || steer->mode == SLUICE_STEER_FREE)
 		return NULL;
-	if (steer->mode == SLUICE_STEER_REDIRECT && !steer->ifindex)
+	if (steer->mode == SLUICE_STEER_REDIRECT && (!steer->ifindex || steer->ifindex == skb->ifindex))
 		return NULL;
 	return steer;
 }
@@ -30,7 +30,8 @@ static __noinline int steer_send(struct __sk_buff *skb, const struct sluice_stee
 		return TC_ACT_SHOT;
 	ifindex = steer->ifindex;
 	if (steer->mode == SLUICE_STEER_MIRROR) {
-		if (ifindex)
+		/* a copy to where the packet is already would come by here again, and again */
+		if (ifindex && ifindex != skb->ifindex)
 			bpf_clone_redirect(skb, ifindex, 0);
 		return TC_ACT_UNSPEC;
 	}

@@ -28,6 +28,7 @@ struct connection {
 	struct bufferevent *stream; /* a reference of ours; NULL: the slot is free */
 	uint64_t since_ns;
 	struct sl_address client; /* family 0: not looked at yet */
+	bool is_stranger;	  /* has no session */
 };
 
 struct sl_portal {
@@ -220,9 +221,19 @@ static void end(struct sl_portal *portal, const struct connection *connection)
 	portal->counters.closed++;
 }
 
+static size_t strangers(const struct sl_portal *portal)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < SL_PORTAL_CONNECTIONS; i++)
+		count += portal->connections[i].stream && portal->connections[i].is_stranger;
+	return count;
+}
+
 static void check(struct sl_portal *portal, struct connection *connection, uint64_t now)
 {
 	int fd = bufferevent_getfd(connection->stream);
+	const struct sl_rule *rule;
 	struct sl_address client;
 
 	if (fd < 0)
@@ -233,7 +244,9 @@ static void check(struct sl_portal *portal, struct connection *connection, uint6
 	}
 	if (connection->client.family || !client_of(fd, &client))
 		return;
-	if (connections_of(portal, &client) >= SL_PORTAL_PER_CLIENT)
+	connection->is_stranger = portal->config.redirect_of(&client, &rule, portal->config.user) < 0;
+	if (connections_of(portal, &client) >= SL_PORTAL_PER_CLIENT ||
+	    (connection->is_stranger && strangers(portal) > SL_PORTAL_STRANGERS))
 		end(portal, connection);
 	connection->client = client;
 }

@@ -23,6 +23,7 @@
 #define SL_PORTAL_CONNECTIONS \
 	512			/* further ones wait in the kernel's queue of 128, then their SYNs are lost */
 #define SL_PORTAL_PER_CLIENT 16 /* of one address (IPv6: /64); one more is closed at once */
+#define SL_PORTAL_STRANGERS  32 /* of all who have no session together; one more is closed at once */
 #define SL_PORTAL_IDLE_S     5	/* silence: closed */
 #define SL_PORTAL_LIFE_S     20 /* however busy: closed */
 #define SL_PORTAL_HEADERS    16384 /* bytes of a request: 400, or closed */

@@ -133,7 +133,7 @@ static void note(struct found *found, struct rule rule)
 }
 
 struct attributes {
-	const struct nlattr *table, *priority, *protocol, *target;
+	const struct nlattr *table, *priority, *protocol, *target, *mark;
 };
 
 static int rule_attribute(const struct nlattr *attribute, void *user)
@@ -152,6 +152,9 @@ static int rule_attribute(const struct nlattr *attribute, void *user)
 		break;
 	case FRA_GOTO:
 		out->target = attribute;
+		break;
+	case FRA_FWMARK:
+		out->mark = attribute;
 		break;
 	default:
 		break;
@@ -172,6 +175,10 @@ static int on_rule(const struct nlmsghdr *message, void *user)
 	if (message->nlmsg_type != RTM_NEWRULE ||
 	    mnl_attr_parse(message, sizeof(*header), rule_attribute, &attributes) < 0 ||
 	    !attributes.protocol || mnl_attr_get_u8(attributes.protocol) != SL_ROUTE_PROTOCOL)
+		return MNL_CB_OK;
+	/* an administrator may use the number too */
+	if (header->action == FR_ACT_NOP ? attributes.mark != NULL
+					 : number(attributes.mark) != SLUICE_MARK_PORTAL)
 		return MNL_CB_OK;
 	note(user, (struct rule){
 			   .action = header->action,
@@ -197,7 +204,7 @@ static int on_route(const struct nlmsghdr *message, void *user)
 	struct attributes attributes = {0};
 
 	if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_protocol != SL_ROUTE_PROTOCOL ||
-	    route->rtm_type != RTN_LOCAL ||
+	    route->rtm_type != RTN_LOCAL || route->rtm_dst_len != 0 ||
 	    mnl_attr_parse(message, sizeof(*route), route_attribute, &attributes) < 0 || !attributes.table)
 		return MNL_CB_OK;
 	note(user, (struct rule){.table = mnl_attr_get_u32(attributes.table)});
@@ -239,6 +246,20 @@ static bool is_same(const struct rule *a, const struct rule *b)
 	       a->target == b->target;
 }
 
+/* No IPv6 in this kernel, none that routes by rules, or switched off (net.ipv6.conf.lo.disable_ipv6: EACCES).
+ */
+static bool is_absent(uint8_t family, int rc)
+{
+	return family == AF_INET6 &&
+	       (rc == -EAFNOSUPPORT || rc == -EOPNOTSUPP || rc == -EPROTONOSUPPORT || rc == -EACCES);
+}
+
+/* Gone between look and removal. */
+static bool is_gone(int rc)
+{
+	return rc == -ENOENT || rc == -ESRCH;
+}
+
 /*
  * Removes ours of one family but those to keep, and says which of these there
  * are; keep NULL: none. Rules first: they lead to the routes.
@@ -261,6 +282,8 @@ static int sweep(struct mnl_socket *socket, uint8_t family, const struct rule ke
 		if (!kept)
 			rc = ask(socket, put_rule(buffer, RTM_DELRULE, 0, family, &found.list[i]), NULL,
 				 NULL);
+		if (is_gone(rc))
+			rc = 0;
 	}
 	if (rc < 0)
 		return rc;
@@ -273,18 +296,14 @@ static int sweep(struct mnl_socket *socket, uint8_t family, const struct rule ke
 		else
 			rc = ask(socket, put_route(buffer, RTM_DELROUTE, 0, family, found.list[i].table),
 				 NULL, NULL);
+		if (is_gone(rc))
+			rc = 0;
 	}
 	return rc;
 }
 
-/* No IPv6 in this kernel, or none that routes by rules. */
-static bool is_absent(uint8_t family, int rc)
-{
-	return family == AF_INET6 && (rc == -EAFNOSUPPORT || rc == -EOPNOTSUPP || rc == -EPROTONOSUPPORT);
-}
-
 static int add_family(struct mnl_socket *socket, uint8_t family, const struct sl_route *route,
-		      struct sl_error *err)
+		      uint32_t *added, struct sl_error *err)
 {
 	char buffer[256] __attribute__((aligned(4)));
 	const char *version = family == AF_INET ? "IPv4" : "IPv6";
@@ -301,6 +320,7 @@ static int add_family(struct mnl_socket *socket, uint8_t family, const struct sl
 			 NULL, NULL);
 	if (is_absent(family, rc))
 		return 0;
+	*added += rc == 0 && !has_route;
 	if (rc == -EEXIST)
 		return sl_error(err, EEXIST,
 				"redirect.table: table %u has a default route of somebody else's for %s",
@@ -312,6 +332,7 @@ static int add_family(struct mnl_socket *socket, uint8_t family, const struct sl
 			continue;
 		rc = ask(socket, put_rule(buffer, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family, &rules[i]),
 			 NULL, NULL);
+		*added += rc == 0;
 		/* somebody else's rule with the same effect, which stays his */
 		if (rc == -EEXIST)
 			rc = 0;
@@ -321,16 +342,19 @@ static int add_family(struct mnl_socket *socket, uint8_t family, const struct sl
 		      : 0;
 }
 
-int sl_route_add(const struct sl_route *route, struct sl_error *err)
+int sl_route_add(const struct sl_route *route, uint32_t *added, struct sl_error *err)
 {
 	_cleanup_socket_ struct mnl_socket *socket = NULL;
+	uint32_t count = 0;
 	int rc;
 
 	rc = open_socket(&socket, err);
 	if (rc == 0)
-		rc = add_family(socket, AF_INET, route, err);
+		rc = add_family(socket, AF_INET, route, &count, err);
 	if (rc == 0)
-		rc = add_family(socket, AF_INET6, route, err);
+		rc = add_family(socket, AF_INET6, route, &count, err);
+	if (rc == 0 && added)
+		*added = count;
 	return rc;
 }
 

@@ -31,10 +31,11 @@ struct sl_route {
 
 /*
  * Makes them, unless they are there already, and removes those of an earlier
- * configuration. -EEXIST: the table has a default route of somebody else's. A
- * kernel without IPv6 gets none for it.
+ * configuration; *added (may be NULL) says how many were missing. -EEXIST: the
+ * table has a default route of somebody else's. A host without IPv6, or with IPv6
+ * switched off, gets none for it.
  */
-int sl_route_add(const struct sl_route *route, struct sl_error *err);
+int sl_route_add(const struct sl_route *route, uint32_t *added, struct sl_error *err);
 
 /* Removes all of ours, of whatever table and priority; none is no error. */
 int sl_route_remove(struct sl_error *err);

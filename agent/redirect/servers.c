@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/dns.h>
 #include <stdio.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -101,6 +102,19 @@ static int compare(const void *a, const void *b)
 	return memcmp(left->bytes, right->bytes, sizeof(left->bytes));
 }
 
+/* What an answer may open: no address of this host's own, of a link, or of a group. */
+static bool is_server(const struct sl_address *address)
+{
+	const uint8_t *byte = address->bytes;
+	struct in6_addr ip6;
+
+	if (address->family == 4)
+		return byte[0] != 0 && byte[0] != 127 && byte[0] < 224 && !(byte[0] == 169 && byte[1] == 254);
+	memcpy(&ip6, byte, sizeof(ip6));
+	return !IN6_IS_ADDR_UNSPECIFIED(&ip6) && !IN6_IS_ADDR_LOOPBACK(&ip6) &&
+	       !IN6_IS_ADDR_MULTICAST(&ip6) && !IN6_IS_ADDR_LINKLOCAL(&ip6);
+}
+
 /* Adds what a family's look-up has brought; if it brought no answer, what is known of it stays. */
 static void gather(const struct host *host, int i, struct sl_address *out, size_t *count)
 {
@@ -111,9 +125,13 @@ static void gather(const struct host *host, int i, struct sl_address *out, size_
 	const struct sl_address *from = answered ? query->addresses : host->addresses;
 	const size_t available = answered ? query->count : host->count;
 
-	for (size_t at = 0; at < available && *count < SL_SERVERS_ADDRESSES; at++)
-		if (from[at].family == family)
-			out[(*count)++] = from[at];
+	/* half for each family, so that many addresses of one do not crowd out the other */
+	for (size_t at = 0, taken = 0; at < available && taken < SL_SERVERS_ADDRESSES / FAMILIES; at++) {
+		if (from[at].family != family || !is_server(&from[at]))
+			continue;
+		out[(*count)++] = from[at];
+		taken++;
+	}
 }
 
 static void arm(struct host *host, uint64_t after_s)

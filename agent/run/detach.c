@@ -16,7 +16,8 @@ int sl_agent_detach(uint32_t *hooks, struct sl_error *err, void *user)
 	rc = sl_datapath_detach(agent->datapath, err);
 	if (rc == 0 && agent->qos)
 		rc = sl_qos_remove(agent->qos, err);
-	if (rc == 0 && agent->portal)
+	/* also those of an earlier run that had a portal */
+	if (rc == 0)
 		rc = sl_route_remove(err);
 	if (rc < 0)
 		return rc;
@@ -55,7 +56,7 @@ int sl_detach_offline(const struct sl_config *config, struct sl_error *err)
 	int rc;
 
 	rc = sl_datapath_remove(config->pin_path, err);
-	if (rc == 0 && config->redirect.portal_port != 0)
+	if (rc == 0)
 		rc = sl_route_remove(err);
 	if (rc < 0)
 		return rc;

@@ -11,7 +11,8 @@
 
 _Static_assert(SL_SERVERS_ADDRESSES <= SL_REDIRECT_SERVERS, "every address of a host is used");
 
-#define SWEEP_MS 30000
+#define SWEEP_MS  30000
+#define REPAIR_MS 10000
 
 static int redirect_of(const struct sl_address *client, const struct sl_rule **rule, void *user)
 {
@@ -135,23 +136,52 @@ void sl_redirect_hooks(const struct sl_agent *agent, struct sl_control_config *o
 	out->redirect_reject = agent->config->redirect.reject;
 }
 
-int sl_redirect_serve(struct sl_agent *agent, struct sl_error *err)
+/* The rules, the routes and the map's sockets; what is there stays as it is. */
+static int lead_to_portal(struct sl_agent *agent, uint32_t *added, struct sl_error *err)
 {
 	const struct sl_route route = {
 		.table = agent->config->redirect.table,
 		.priority = agent->config->redirect.rule_priority,
 	};
-	int rc;
+	int rc = sl_route_add(&route, added, err);
 
-	rc = sl_agent_add_timer(agent, 1000, on_second, err);
-	if (rc < 0 || !agent->portal)
-		return rc;
-	sl_control_each_rule(agent->control, seed, agent);
-	rc = sl_route_add(&route, err);
 	for (uint32_t family = 4; rc == 0 && family <= 6; family += 2)
 		if (sl_portal_socket(agent->portal, family) >= 0)
 			rc = sl_portal_set(agent->datapath, family, sl_portal_socket(agent->portal, family),
 					   err);
+	return rc;
+}
+
+/* Network managers remove rules that they do not know; an interface that went down has lost its routes. */
+static void on_repair(evutil_socket_t fd, short what, void *user)
+{
+	struct sl_agent *agent = user;
+	struct sl_error err = {{0}};
+	uint32_t added = 0;
+
+	(void)fd;
+	(void)what;
+	if (lead_to_portal(agent, &added, &err) < 0)
+		sl_log(SL_LOG_ERROR, "repair-failed", "what", "%s", "the way to the portal", "reason", "%s",
+		       err.text, NULL);
+	else if (added)
+		sl_log(SL_LOG_WARNING, "repaired", "what", "%s", "rules and routes to the portal", "missing", "%u",
+		       added, NULL);
+}
+
+int sl_redirect_serve(struct sl_agent *agent, struct sl_error *err)
+{
+	int rc = sl_agent_add_timer(agent, 1000, on_second, err);
+
+	if (rc < 0)
+		return rc;
+	/* an earlier run may have had a portal */
+	if (!agent->portal)
+		return sl_route_remove(err);
+	sl_control_each_rule(agent->control, seed, agent);
+	rc = lead_to_portal(agent, NULL, err);
+	if (rc == 0)
+		rc = sl_agent_add_timer(agent, REPAIR_MS, on_repair, err);
 	return rc < 0 ? rc : sl_agent_add_timer(agent, SWEEP_MS, on_sweep, err);
 }
 

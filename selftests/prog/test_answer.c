@@ -24,8 +24,9 @@
 #define SERVER4 "198.51.100.9"
 #define SERVER6 "2001:db8:ffff::9"
 
-#define REDIRECT 7 /* TC_ACT_REDIRECT */
-#define LO	 1 /* the device of test runs */
+#define REDIRECT  7    /* TC_ACT_REDIRECT */
+#define LO	  1    /* the device of test runs */
+#define ELSEWHERE 4242 /* an interface that nobody asks for */
 
 enum { RESET_PORT = 443, REJECT_PORT = 5000, PORTAL_PORT = 80, STEER_PORT = 7000, MIRROR_PORT, GONE_PORT };
 
@@ -61,7 +62,7 @@ static int setup(void **state)
 	const char *ue = *state ? *state : UE4;
 
 	bpfrun_reset(run);
-	set_steer(0, (struct sluice_steer){.mode = SLUICE_STEER_REDIRECT, .ifindex = LO});
+	set_steer(0, (struct sluice_steer){.mode = SLUICE_STEER_REDIRECT, .ifindex = ELSEWHERE});
 	set_steer(1, (struct sluice_steer){.mode = SLUICE_STEER_MIRROR, .ifindex = LO});
 	set_steer(2, (struct sluice_steer){.mode = SLUICE_STEER_REDIRECT, .ifindex = 0});
 	session = bpfrun_session(run, ue, rules, sizeof(rules) / sizeof(rules[0]));
@@ -480,10 +481,21 @@ static void a_quarantined_packet_goes_to_the_interface_and_is_counted(void **sta
 	assert_int_equal(USAGE(2)->uplink.bytes, 128);
 	assert_int_equal(USAGE(2)->uplink_dropped.packets, 0);
 	set_steer(0, (struct sluice_steer){.mode = SLUICE_STEER_REDIRECT,
-					   .ifindex = LO,
+					   .ifindex = ELSEWHERE,
 					   .next_hop_family = 4,
 					   .next_hop = {192, 0, 2, 7}});
 	assert_int_equal(bpfrun_send(run, BPFRUN_ACCESS_INGRESS, &spec), REDIRECT);
+}
+
+static void a_packet_is_not_sent_to_where_it_is_already(void **state)
+{
+	const struct packet_spec spec = spec_of(0, IPPROTO_UDP, STEER_PORT, 100);
+
+	(void)state;
+	set_steer(0, (struct sluice_steer){.mode = SLUICE_STEER_REDIRECT, .ifindex = LO});
+	assert_int_equal(bpfrun_send(run, BPFRUN_ACCESS_INGRESS, &spec), BPFRUN_TC_DROP);
+	assert_int_equal(USAGE(2)->uplink.packets, 0);
+	assert_int_equal(USAGE(2)->uplink_dropped.packets, 1);
 }
 
 static void a_mirrored_packet_goes_its_own_way(void **state)
@@ -538,6 +550,7 @@ int main(void)
 		T(xdp_leaves_to_tc_what_is_answered),
 		T(without_a_portal_its_packets_are_dropped_and_say_so),
 		T(a_quarantined_packet_goes_to_the_interface_and_is_counted),
+		T(a_packet_is_not_sent_to_where_it_is_already),
 		T(a_mirrored_packet_goes_its_own_way),
 		T(a_packet_for_an_interface_that_has_gone_is_dropped),
 	};
