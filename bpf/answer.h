@@ -5,6 +5,8 @@
  * 4443 type 1 code 1). The packet itself is turned round and goes back out of
  * its device, as if its destination had sent the answer. One answer a packet,
  * and to none of those that RFC 1122 clause 3.2.2 and RFC 4443 clause 2.4 exempt.
+ * ICMP has a rate (RFC 4443 clause 2.4 (f)), a reset none, as in RFC 9293: it is no
+ * longer than what it answers, and a client that gets none waits.
  */
 #ifndef SLUICE_BPF_ANSWER_H
 #define SLUICE_BPF_ANSWER_H
@@ -19,6 +21,10 @@
 #define ANSWER_TCP_ACK 0x10
 
 #define ANSWER_HOP_LIMIT 64
+
+/* ICMP errors of one CPU: a thousand a second, and a hundred at once. Above that: silence. */
+#define ANSWER_ICMP_NS	  1000000ull
+#define ANSWER_ICMP_BURST 100
 
 /*
  * How much of the refused packet an ICMP error shows: more than the 8 bytes
@@ -236,6 +242,22 @@ static __always_inline bool answer_is_group(const struct sluice_packet *packet)
 	return (packet->destination[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
 }
 
+static __always_inline bool answer_in_time(void)
+{
+	__u32 slot = 0;
+	struct sluice_answers *sent = bpf_map_lookup_elem(&answers, &slot);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!sent)
+		return false;
+	if (sent->due_ns > now + (ANSWER_ICMP_BURST - 1) * ANSWER_ICMP_NS) {
+		sent->withheld++;
+		return false;
+	}
+	sent->due_ns = (sent->due_ns > now ? sent->due_ns : now) + ANSWER_ICMP_NS;
+	return true;
+}
+
 /* A packet that is dropped in any case, and answered where it may be: the verdict. */
 static __always_inline int answer(struct __sk_buff *skb, const struct sluice_packet *packet, __u8 action)
 {
@@ -244,7 +266,7 @@ static __always_inline int answer(struct __sk_buff *skb, const struct sluice_pac
 		return TC_ACT_SHOT;
 	if (packet->protocol == IPPROTO_TCP)
 		return answer_reset(skb, packet);
-	if (action != SLUICE_REJECT || answer_is_icmp_error(packet))
+	if (action != SLUICE_REJECT || answer_is_icmp_error(packet) || !answer_in_time())
 		return TC_ACT_SHOT;
 	return answer_prohibited(skb, packet);
 }

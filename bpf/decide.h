@@ -17,7 +17,8 @@ struct sluice_decision {
 	enum sluice_pass_kind kind;	/* NONE: a rule decided */
 	__u32 session;			/* SLUICE_NONE where there is none */
 	__u32 usage;			/* SLUICE_NONE: nobody's */
-	__u16 class;			/* of the direction decided for; 0 = the default class */
+	__u32 meter;			/* slot in meters + 1, of the direction decided for; 0: none */
+	__u16 class;			/* likewise; 0 = the default class */
 	__u8 action;			/* of the rule, as in its match entry; PERMIT where none decided */
 };
 
@@ -57,6 +58,7 @@ static __always_inline void decide(struct sluice_frame *frame, struct sluice_pac
 	decision->kind = SLUICE_PASS_NONE;
 	decision->session = SLUICE_NONE;
 	decision->usage = SLUICE_NONE;
+	decision->meter = 0;
 	decision->class = 0;
 	decision->action = SLUICE_PERMIT;
 
@@ -114,15 +116,13 @@ static __always_inline void decide(struct sluice_frame *frame, struct sluice_pac
 	case MATCH_RULE:
 		break;
 	}
-	decision->usage = search.binding.usage;
+	decision->usage = search.usage;
 	decision->action = search.action;
 	decision->reason = decide_by_rule(search.action);
 	if (decision->reason != SLUICE_DROP_NONE)
 		return;
-	if (direction == SLUICE_UPLINK)
-		decision->class = search.binding.uplink_class;
-	else
-		decision->class = search.binding.downlink_class;
+	decision->class = search.class;
+	decision->meter = search.meter;
 }
 
 /* The drop is more than a drop: it is answered, for which an skb is needed. */

@@ -10,6 +10,7 @@
 #include "answer.h"
 #include "decide.h"
 #include "maps.h"
+#include "meter.h"
 #include "parse.h"
 #include "portal.h"
 #include "shape.h"
@@ -42,6 +43,23 @@ static __always_inline const struct sluice_steer *enforce_action(struct __sk_buf
 	return steer;
 }
 
+/* After everything else that may drop the packet: what is dropped uses nothing of a rate. */
+static __always_inline void enforce_rate(const struct sluice_packet *packet, struct sluice_decision *decision)
+{
+	switch (meter_pass(decision->meter - 1, packet->bytes, packet->packets, bpf_ktime_get_ns())) {
+	case SLUICE_METER_PASSED:
+		break;
+	case SLUICE_METER_RULE:
+		enforce_drop(decision, SLUICE_DROP_RATE_RULE);
+		break;
+	case SLUICE_METER_SESSION:
+		enforce_drop(decision, SLUICE_DROP_RATE_SESSION);
+		break;
+	default:
+		enforce_drop(decision, SLUICE_DROP_POLICY_MISSING);
+	}
+}
+
 /* `ethernet`: the data begins with an Ethernet header, not with the IP header. The verdict. */
 static __always_inline int enforce(struct __sk_buff *skb, enum sluice_direction direction, bool ethernet)
 {
@@ -64,6 +82,8 @@ static __always_inline int enforce(struct __sk_buff *skb, enum sluice_direction 
 	decide(skb, &packet, parsed, direction, setting->unknown_drop, &decision);
 	if (decision.action >= SLUICE_PORTAL && decision.reason == SLUICE_DROP_NONE)
 		steer = enforce_action(skb, &packet, direction, &decision);
+	if (decision.meter && decision.reason == SLUICE_DROP_NONE)
+		enforce_rate(&packet, &decision);
 	account(&decision, &packet, direction);
 	if (decision.reason != SLUICE_DROP_NONE) {
 		if (setting->watch_drops)

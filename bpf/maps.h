@@ -12,6 +12,7 @@
 
 #include "sluice/events.h"
 #include "sluice/maps.h"
+#include "sluice/meter.h"
 
 /* UE IPv4 address -> policy and session. */
 struct {
@@ -52,6 +53,8 @@ SLUICE_ARRAY(matches6, struct sluice_match6_block);
 SLUICE_ARRAY(branches, struct sluice_branch);
 /* Bytes and packets of (session, rule, version). */
 SLUICE_ARRAY(usage, struct sluice_usage);
+/* Rates that are policed: rules and sessions. */
+SLUICE_ARRAY(meters, struct sluice_meter);
 /* One value: what every program must know. */
 SLUICE_ARRAY(settings, struct sluice_settings);
 
@@ -101,6 +104,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } lost_events __weak SEC(".maps");
+
+/* How many ICMP errors were made of late. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sluice_answers);
+} answers __weak SEC(".maps");
 
 /* struct sluice_*_event records for watchers. */
 struct {

@@ -29,11 +29,15 @@ struct match_search {
 	__u8 has_ports;
 	__u8 result; /* enum match_result */
 	__u8 action; /* as in the entry */
+	__u8 direction;
 	__u32 block; /* first block of the list or leaf */
 	__u32 count; /* entries */
 	const struct sluice_policy *policy;
 	const struct sluice_packet *packet;
-	struct sluice_binding binding; /* of the rule found */
+	/* of the rule found, for the direction, as in its binding */
+	__u32 usage;
+	__u32 meter;
+	__u16 class;
 };
 
 static __always_inline const struct sluice_binding *match_binding(const struct sluice_policy *policy,
@@ -58,7 +62,14 @@ static __always_inline bool match_take(struct match_search *search, __u32 ordina
 	}
 	if (binding->deadline_ns && bpf_ktime_get_ns() >= binding->deadline_ns)
 		return false;
-	search->binding = *binding;
+	search->usage = binding->usage;
+	if (search->direction == SLUICE_UPLINK) {
+		search->class = binding->uplink_class;
+		search->meter = binding->uplink_meter;
+	} else {
+		search->class = binding->downlink_class;
+		search->meter = binding->downlink_meter;
+	}
 	search->action = action;
 	search->result = MATCH_RULE;
 	return true;
@@ -181,7 +192,7 @@ static __always_inline bool match_descend(struct match_search *search, __u8 fami
 	return !(block & SLUICE_BRANCH);
 }
 
-/* MATCH_RULE: which one is in search->binding and search->action. */
+/* MATCH_RULE: which one is in search->usage and what follows it. */
 static __always_inline enum match_result match_find(struct match_search *search,
 						    const struct sluice_packet *packet,
 						    const struct sluice_policy *policy,
@@ -197,6 +208,7 @@ static __always_inline enum match_result match_find(struct match_search *search,
 	search->protocol = packet->protocol;
 	search->has_ports = packet->has_ports;
 	search->result = MATCH_NONE;
+	search->direction = direction;
 	search->block = uplink ? policy->uplink_block : policy->downlink_block;
 	search->count = uplink ? policy->uplink_count : policy->downlink_count;
 	search->policy = policy;

@@ -63,38 +63,22 @@ static __always_inline enum meter_result meter_try(__u64 *tat, const __u64 *rate
 	return METER_TAKEN;
 }
 
-/* The further attempts, by bpf_loop, because the verifier walks its body once and not once an attempt. */
-struct meter_again {
-	__u64 *tat;
-	const __u64 *rate;
-	__u64 now;
-	__u32 bytes;
-	enum meter_result result;
-	struct meter_claim claim;
-};
-
-static long meter_try_again(__u32 attempt, void *context)
-{
-	struct meter_again *again = context;
-
-	again->result = meter_try(again->tat, again->rate, again->bytes, again->now, &again->claim);
-	return again->result != METER_CONTENDED;
-}
-
-/* enum meter_result. A global function, which the verifier walks once and not at each call. */
+/*
+ * The further attempts; enum meter_result. A global function, which the verifier walks once and not at
+ * each call. A loop and not bpf_loop: the stack of all calls together is nearly used up.
+ */
 int meter_take_again(__u64 *tat, const __u64 *rate, __u32 bytes, __u64 now, struct meter_claim *claim);
 
 __weak __noinline int meter_take_again(__u64 *tat, const __u64 *rate, __u32 bytes, __u64 now,
 				       struct meter_claim *claim)
 {
-	struct meter_again again = {
-		.tat = tat, .rate = rate, .now = now, .bytes = bytes, .result = METER_CONTENDED};
+	enum meter_result result = METER_CONTENDED;
 
 	if (!tat || !rate || !claim)
 		return METER_REFUSED;
-	bpf_loop(SLUICE_METER_TRIES - 1, meter_try_again, &again, 0);
-	*claim = again.claim;
-	return again.result;
+	for (int i = 1; i < SLUICE_METER_TRIES && result == METER_CONTENDED; i++)
+		result = meter_try(tat, rate, bytes, now, claim);
+	return result;
 }
 
 static __always_inline enum meter_result meter_take(__u64 *tat, const __u64 *rate, __u32 bytes, __u64 now,
@@ -141,6 +125,15 @@ static __always_inline enum meter_result meter_try_charge(__u64 *tat, const __u6
 		return METER_REFUSED;
 	return meter_swap(tat, before, now + ahead) ? METER_TAKEN : METER_CONTENDED;
 }
+
+/* The further attempts, by bpf_loop, because the verifier walks its body once and not once an attempt. */
+struct meter_again {
+	__u64 *tat;
+	const __u64 *rate;
+	__u64 now;
+	__u32 bytes;
+	enum meter_result result;
+};
 
 static long meter_try_charge_again(__u32 attempt, void *context)
 {

@@ -34,5 +34,10 @@ while IFS= read -r file; do
 done < <(find Makefile .ci agent bpf include proto selftests tools deploy \( -name '*.[ch]' -o -name '*.sh' -o -name '*.py' \
 	-o -name '*.mk' -o -name '*.proto' -o -name Makefile -o -path .ci/run \) -type f | LC_ALL=C sort)
 
+# lib/leftovers.sh takes what comes last for the owner's pid, and removes what has none that lives
+while IFS= read -r line; do
+	complain "$line: a /tmp/sluice-test- path must end in the pid of its owner"
+done < <(grep -rnE 'sluice-test-[^" ]*X{6}' selftests --include='*.[ch]' --include='*.sh' --include='*.py' | grep -v '^selftests/source_lints.sh:')
+
 [ "$checked" -gt 0 ] || complain "found no source file"
 [ "$failed" -eq 0 ]

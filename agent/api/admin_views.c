@@ -119,6 +119,16 @@ static Sluice__V1__Origin origin_of(enum sluice_origin origin)
 	return origin == SLUICE_ORIGIN_GY ? SLUICE__V1__ORIGIN__GY : SLUICE__V1__ORIGIN__GX;
 }
 
+static Sluice__V1__SessionRule__Rate rate_of(const struct sl_install *install, int direction)
+{
+	uint16_t class =
+		direction == SLUICE_UPLINK ? install->binding.uplink_class : install->binding.downlink_class;
+
+	if (install->meter[direction])
+		return SLUICE__V1__SESSION_RULE__RATE__POLICED;
+	return class ? SLUICE__V1__SESSION_RULE__RATE__SHAPED : SLUICE__V1__SESSION_RULE__RATE__NONE;
+}
+
 static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_service *service,
 					     const struct sl_install *install)
 {
@@ -141,6 +151,8 @@ static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_s
 	out->mbr_downlink = install->rule->mbr[SLUICE_DOWNLINK];
 	out->uplink_class = install->binding.uplink_class;
 	out->downlink_class = install->binding.downlink_class;
+	out->uplink_rate = rate_of(install, SLUICE_UPLINK);
+	out->downlink_rate = rate_of(install, SLUICE_DOWNLINK);
 	out->hard_timeout_s = install->rule->hard_timeout_s;
 	if (install->binding.deadline_ns > now)
 		out->deadline_left_ms = (install->binding.deadline_ns - now) / 1000000;

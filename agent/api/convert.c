@@ -104,6 +104,14 @@ static int read_origin(const Magma__Lte__RequestOriginType *wire, enum sluice_or
 	}
 }
 
+static int check_count(size_t policies, struct sl_error *err)
+{
+	if (policies > SL_REQUEST_RULES)
+		return sl_error(err, E2BIG, "policies: %zu rules in one request; allowed: at most %d",
+				policies, SL_REQUEST_RULES);
+	return 0;
+}
+
 static void read_rules(const Magma__Lte__ActivateFlowsRequest *wire, enum sluice_origin origin,
 		       struct sl_activation *activation)
 {
@@ -149,6 +157,8 @@ int sl_activation_read(const Magma__Lte__ActivateFlowsRequest *wire, struct sl_a
 	if (rc == 0 && wire->apn && strlen(wire->apn) >= sizeof(session.apn))
 		rc = sl_error(err, EINVAL, "apn: %zu bytes, at most %zu are allowed", strlen(wire->apn),
 			      sizeof(session.apn) - 1);
+	if (rc == 0)
+		rc = check_count(wire->n_policies, err);
 	if (rc < 0)
 		return rc;
 	if (wire->apn)
@@ -156,13 +166,17 @@ int sl_activation_read(const Magma__Lte__ActivateFlowsRequest *wire, struct sl_a
 
 	activation.storage = calloc(wire->n_policies + 1, sizeof(*activation.storage));
 	activation.rules[0] = calloc(wire->n_policies + 1, sizeof(*activation.rules[0]));
-	activation.rules[1] = calloc(wire->n_policies + 1, sizeof(*activation.rules[1]));
-	if (!activation.storage || !activation.rules[0] || !activation.rules[1]) {
+	if (activation.session_count == 2)
+		activation.rules[1] = calloc(wire->n_policies + 1, sizeof(*activation.rules[1]));
+	if (!activation.storage || !activation.rules[0] ||
+	    (activation.session_count == 2 && !activation.rules[1])) {
 		sl_activation_clear(&activation);
 		return sl_error(err, ENOMEM, "out of memory");
 	}
 	read_rules(wire, origin, &activation);
-	memcpy(activation.rules[1], activation.rules[0], wire->n_policies * sizeof(*activation.rules[0]));
+	if (activation.rules[1])
+		memcpy(activation.rules[1], activation.rules[0],
+		       wire->n_policies * sizeof(*activation.rules[0]));
 	for (size_t i = 0; i < activation.session_count; i++) {
 		activation.session[i] = session;
 		activation.session[i].address = addresses[i];
@@ -216,6 +230,8 @@ int sl_deactivation_read(const Magma__Lte__DeactivateFlowsRequest *wire, struct 
 		rc = read_addresses(wire->ip_addr, &wire->ipv6_addr, addresses, &deactivations.count, err);
 	if (rc == 0)
 		rc = read_origins(wire->request_origin, &request, err);
+	if (rc == 0)
+		rc = check_count(wire->n_policies, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < wire->n_policies; i++)

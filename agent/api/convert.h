@@ -7,6 +7,9 @@
 #include "magma/lte/pipelined.pb-c.h"
 #include "magma/lte/session_manager.pb-c.h"
 
+/* Rules that a list of one request may have. More: the request is refused whole. */
+#define SL_REQUEST_RULES (4 * SLUICE_RULES_PER_SESSION)
+
 /*
  * One ActivateFlowsRequest becomes one request per address family it names
  * (none, one or two; IPv4 first). A rule that cannot be read stays in place
@@ -15,13 +18,16 @@
 struct sl_activation {
 	struct sl_session_request session[2];
 	size_t session_count;
-	struct sl_rule_request *rules[2]; /* of the sessions */
+	struct sl_rule_request *rules[2]; /* of the sessions; the second one NULL without two of them */
 	struct sl_rule *storage;	  /* what they point to */
 	size_t storage_count;
 	size_t named_count; /* the last ones: of rule_ids, whose results are apart */
 };
 
-/* -EINVAL when subscriber, address, origin or AMBR are wrong: nothing of the request can be done. */
+/*
+ * -EINVAL when subscriber, address, origin or AMBR are wrong, -E2BIG over
+ * SL_REQUEST_RULES policies: nothing of the request can be done.
+ */
 int sl_activation_read(const Magma__Lte__ActivateFlowsRequest *wire, struct sl_activation *out,
 		       struct sl_error *err);
 void sl_activation_clear(struct sl_activation *activation);
@@ -32,6 +38,7 @@ struct sl_deactivations {
 	size_t count;
 	const char **rule_ids;
 };
+/* As sl_activation_read. */
 int sl_deactivation_read(const Magma__Lte__DeactivateFlowsRequest *wire, struct sl_deactivations *out,
 			 struct sl_error *err);
 void sl_deactivation_clear(struct sl_deactivations *deactivations);

@@ -78,13 +78,13 @@ static int count_named(char *const *names, size_t count, const struct sl_catalog
 	const struct sl_rule *const *rules;
 	size_t total = 0;
 
-	for (size_t i = 0; i < count && total <= SL_NAMED_RULES; i++) {
+	for (size_t i = 0; i < count && total <= SL_REQUEST_RULES; i++) {
 		size_t found = sl_catalog_resolve(catalog, names[i], &rules);
 
 		total += found ? found : 1;
 	}
-	if (total > SL_NAMED_RULES)
-		return sl_error(err, E2BIG, "rule_ids: more than %d rules in one request", SL_NAMED_RULES);
+	if (total > SL_REQUEST_RULES)
+		return sl_error(err, E2BIG, "rule_ids: more than %d rules in one request", SL_REQUEST_RULES);
 	*out = total;
 	return 0;
 }
@@ -94,17 +94,18 @@ static int grow(struct sl_activation *activation, size_t more)
 {
 	size_t count = activation->storage_count, total = count + more;
 	struct sl_rule *storage = calloc(total + 1, sizeof(*storage));
+	int families = activation->rules[1] ? 2 : 1;
 	struct sl_rule_request *rules[2] = {calloc(total + 1, sizeof(*rules[0])),
-					    calloc(total + 1, sizeof(*rules[1]))};
+					    families == 2 ? calloc(total + 1, sizeof(*rules[1])) : NULL};
 
-	if (!storage || !rules[0] || !rules[1]) {
+	if (!storage || !rules[0] || (families == 2 && !rules[1])) {
 		free(storage);
 		free(rules[0]);
 		free(rules[1]);
 		return -ENOMEM;
 	}
 	memcpy(storage, activation->storage, count * sizeof(*storage));
-	for (int family = 0; family < 2; family++) {
+	for (int family = 0; family < families; family++) {
 		memcpy(rules[family], activation->rules[family], count * sizeof(*rules[0]));
 		for (size_t i = 0; i < count; i++)
 			if (rules[family][i].rule)
@@ -124,7 +125,8 @@ static void append(struct sl_activation *activation, const struct sl_rule_reques
 	size_t at = activation->storage_count++;
 
 	activation->rules[0][at] = *request;
-	activation->rules[1][at] = *request;
+	if (activation->rules[1])
+		activation->rules[1][at] = *request;
 	for (size_t i = 0; i < activation->session_count; i++)
 		activation->session[i].rule_count = activation->storage_count;
 }
@@ -134,7 +136,11 @@ static void append_dynamic(const Magma__Lte__ActivateFlowsRequest *wire, struct 
 	for (size_t i = 0; i < wire->n_dynamic_rules; i++) {
 		const Magma__Lte__PolicyRule *rule = wire->dynamic_rules[i];
 		struct sl_rule *storage = &activation->storage[activation->storage_count];
-		struct sl_rule_request request = {.id = rule->id ? rule->id : "", .origin = origin_of(wire)};
+		struct sl_rule_request request = {
+			.id = rule->id ? rule->id : "",
+			.origin = origin_of(wire),
+			.note = sl_rule_note(rule),
+		};
 
 		if (read_old_rule(rule, storage, &request.error) == 0)
 			request.rule = storage;
@@ -174,7 +180,8 @@ static void take_from_catalog(const Magma__Lte__ActivateFlowsRequest *wire, cons
 		if (policy && sl_rule_is_only_id(policy))
 			rule = sl_catalog_rule(catalog, policy->id);
 		for (int family = 0; rule && family < 2; family++)
-			activation->rules[family][i].rule = (struct sl_rule *)rule;
+			if (activation->rules[family])
+				activation->rules[family][i].rule = (struct sl_rule *)rule;
 	}
 }
 
@@ -184,9 +191,9 @@ int sl_activation_complete(const Magma__Lte__ActivateFlowsRequest *wire, const s
 	size_t named;
 	int rc;
 
-	if (wire->n_dynamic_rules > SL_NAMED_RULES)
+	if (wire->n_dynamic_rules > SL_REQUEST_RULES)
 		return sl_error(err, E2BIG, "dynamic_rules: more than %d rules in one request",
-				SL_NAMED_RULES);
+				SL_REQUEST_RULES);
 	rc = count_named(wire->rule_ids, wire->n_rule_ids, catalog, &named, err);
 	if (rc < 0)
 		return rc;
@@ -216,12 +223,11 @@ static size_t add_names(const char **ids, const char *name, const struct sl_cata
 int sl_deactivation_complete(const Magma__Lte__DeactivateFlowsRequest *wire, const struct sl_catalog *catalog,
 			     struct sl_deactivations *deactivations, struct sl_error *err)
 {
-	size_t given = wire->n_policies + wire->n_rule_ids, total = given, named, count = 0;
-	const struct sl_rule *const *rules;
+	size_t named, count = 0;
 	const char **ids;
 	int rc;
 
-	if (given == 0)
+	if (wire->n_rule_ids == 0)
 		return 0;
 	for (size_t i = 0; i < wire->n_rule_ids; i++)
 		if (!wire->rule_ids[i][0])
@@ -229,16 +235,11 @@ int sl_deactivation_complete(const Magma__Lte__DeactivateFlowsRequest *wire, con
 	rc = count_named(wire->rule_ids, wire->n_rule_ids, catalog, &named, err);
 	if (rc < 0)
 		return rc;
-	total += named;
-	for (size_t i = 0; i < wire->n_policies && total <= given + 2 * SL_NAMED_RULES; i++)
-		total += sl_catalog_resolve(catalog, wire->policies[i]->rule_id, &rules);
-	if (total > given + 2 * SL_NAMED_RULES)
-		return sl_error(err, E2BIG, "policies: more than %d rules in one request", SL_NAMED_RULES);
-	ids = calloc(total, sizeof(*ids));
+	ids = calloc(wire->n_policies + wire->n_rule_ids + named, sizeof(*ids));
 	if (!ids)
 		return sl_error(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < wire->n_policies; i++)
-		count += add_names(ids + count, wire->policies[i]->rule_id, catalog);
+		ids[count++] = wire->policies[i]->rule_id;
 	for (size_t i = 0; i < wire->n_rule_ids; i++)
 		count += add_names(ids + count, wire->rule_ids[i], catalog);
 	free(deactivations->rule_ids);

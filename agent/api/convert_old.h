@@ -9,9 +9,6 @@
 #include "api/convert.h"
 #include "catalog/catalog.h"
 
-/* Rules that the names of one request may stand for, or dynamic_rules. More: the request is refused. */
-#define SL_NAMED_RULES (4 * SLUICE_RULES_PER_SESSION)
-
 /* Nothing of the rule is said but its id: the policy directory's is meant, if it has one. */
 bool sl_rule_is_only_id(const Magma__Lte__PolicyRule *wire);
 
@@ -21,12 +18,16 @@ bool sl_rule_is_only_id(const Magma__Lte__PolicyRule *wire);
  * each base name as all its rules, each with version 0. In dynamic_rules the
  * flows' old ipv4_src and ipv4_dst count where ip_src and ip_dst are not given.
  * The activation is cleared as before, and must be before the catalogue goes.
- * -E2BIG over SL_NAMED_RULES, -ENOMEM: the activation is as it was.
+ * -E2BIG over SL_REQUEST_RULES dynamic_rules, or rules that rule_ids stand for,
+ * -ENOMEM: the activation is as it was.
  */
 int sl_activation_complete(const Magma__Lte__ActivateFlowsRequest *wire, const struct sl_catalog *catalog,
 			   struct sl_activation *activation, struct sl_error *err);
 
-/* The same for rule_ids; what is named is taken as a rule's id and as a base name. */
+/*
+ * The same for rule_ids; what is named there is taken as a rule's id and as a base
+ * name. In policies there are rule ids only, as in an activation.
+ */
 int sl_deactivation_complete(const Magma__Lte__DeactivateFlowsRequest *wire, const struct sl_catalog *catalog,
 			     struct sl_deactivations *deactivations, struct sl_error *err);
 

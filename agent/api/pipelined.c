@@ -110,6 +110,26 @@ static void setup_clear(struct setup *setup)
 	free(setup->sessions);
 }
 
+/* Rules of all sessions of a setup, base names as what they stand for. More: it is refused whole. */
+#define SETUP_RULES (1u << 17)
+
+static int setup_check(size_t rules, struct sl_error *err)
+{
+	if (rules > SETUP_RULES)
+		return sl_error(err, E2BIG, "requests: more than %u rules in one setup", SETUP_RULES);
+	return 0;
+}
+
+static int setup_count(const Magma__Lte__SetupPolicyRequest *wire, struct sl_error *err)
+{
+	size_t rules = 0;
+
+	for (size_t i = 0; i < wire->n_requests; i++)
+		rules += wire->requests[i]->n_policies + wire->requests[i]->n_dynamic_rules +
+			 wire->requests[i]->n_rule_ids;
+	return setup_check(rules, err);
+}
+
 /*
  * An entry that cannot be read is left out, aloud: one subscriber's nonsense
  * must not keep the gateway from serving all others.
@@ -117,14 +137,20 @@ static void setup_clear(struct setup *setup)
 static int setup_read(const Magma__Lte__SetupPolicyRequest *wire, const struct sl_catalog *catalog,
 		      struct setup *setup, struct sl_error *err)
 {
+	struct sl_error first = {{0}};
+	size_t rules = 0, refused = 0;
+	int rc = setup_count(wire, err);
+
+	if (rc < 0)
+		return rc;
 	setup->activations = calloc(wire->n_requests + 1, sizeof(*setup->activations));
 	setup->sessions = calloc(2 * wire->n_requests + 1, sizeof(*setup->sessions));
 	if (!setup->activations || !setup->sessions)
 		return sl_error(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < wire->n_requests; i++) {
 		struct sl_activation *activation = &setup->activations[setup->activation_count];
-		int rc = sl_activation_read(wire->requests[i], activation, err);
 
+		rc = sl_activation_read(wire->requests[i], activation, err);
 		if (rc == 0) {
 			rc = sl_activation_complete(wire->requests[i], catalog, activation, err);
 			if (rc < 0)
@@ -133,14 +159,22 @@ static int setup_read(const Magma__Lte__SetupPolicyRequest *wire, const struct s
 		if (rc == -ENOMEM)
 			return rc;
 		if (rc < 0) {
-			sl_log(SL_LOG_ERROR, "setup-request-refused", "request", "%zu", i, "reason", "%s",
-			       err->text, NULL);
+			if (refused++ == 0)
+				sl_error(&first, EINVAL, "requests[%zu]: %s", i, err->text);
 			continue;
 		}
 		setup->activation_count++;
+		rules += activation->storage_count;
+		rc = setup_check(rules, err);
+		if (rc < 0)
+			return rc;
 		for (size_t k = 0; k < activation->session_count; k++)
 			setup->sessions[setup->session_count++] = activation->session[k];
 	}
+	/* one line, however many there are */
+	if (refused)
+		sl_log(SL_LOG_ERROR, "setup-request-refused", "requests", "%zu", refused, "first", "%s",
+		       first.text, NULL);
 	return 0;
 }
 

@@ -23,9 +23,10 @@
 #define NS_PER_S    1000000000ll
 #define LAST_SECOND 9223372035ll /* in 2262: what fits into 63 bits of nanoseconds */
 
-/* In one message: subscribers times scopes, and rules that come whole. More: RESOURCE_EXHAUSTED. */
+/* In one message: subscribers times scopes, rules that come whole, names. More: RESOURCE_EXHAUSTED. */
 #define SCOPES	65536
 #define DYNAMIC 65536
+#define STATIC	262144
 
 /* A RuleSet or a SessionPolicySet: the same fields. */
 struct rule_set {
@@ -44,7 +45,7 @@ struct request {
 	struct sl_rule **storage;	/* of each scope, its dynamic rules */
 	size_t *stored;
 	size_t count;
-	size_t dynamic;
+	size_t dynamic, named;
 };
 
 static int request_init(struct request *request, size_t scopes, struct sl_error *err)
@@ -140,11 +141,14 @@ static int read_rules(const struct rule_set *set, struct request *request, size_
 	struct sl_rule *storage;
 
 	request->dynamic += set->dynamic_count;
+	request->named += set->static_count;
 	if (total > SLUICE_RULES_PER_SESSION)
 		return sl_error(err, ENOSPC, "%zu rules; allowed: at most %d", total,
 				SLUICE_RULES_PER_SESSION);
 	if (request->dynamic > DYNAMIC)
 		return sl_error(err, ENOSPC, "dynamic_rules: more than %d in one message", DYNAMIC);
+	if (request->named > STATIC)
+		return sl_error(err, ENOSPC, "static_rules: more than %d in one message", STATIC);
 	rules = calloc(total + 1, sizeof(*rules));
 	storage = calloc(set->dynamic_count + 1, sizeof(*storage));
 	request->rules[at] = rules;

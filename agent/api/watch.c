@@ -112,6 +112,7 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 	Sluice__V1__SessionEvent session = SLUICE__V1__SESSION_EVENT__INIT;
 	Sluice__V1__RuleFailed failed = SLUICE__V1__RULE_FAILED__INIT;
 	Sluice__V1__RuleExpired expired = SLUICE__V1__RULE_EXPIRED__INIT;
+	Sluice__V1__RulePoliced policed = SLUICE__V1__RULE_POLICED__INIT;
 	Sluice__V1__Repaired repaired = SLUICE__V1__REPAIRED__INIT;
 	char address[SL_ADDRESS_TEXT] = "";
 
@@ -159,6 +160,15 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 		expired.version = from->version;
 		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_EXPIRED;
 		event.rule_expired = &expired;
+		break;
+	case SL_EVENT_RULE_POLICED:
+		policed.imsi = (char *)from->imsi;
+		policed.address = address;
+		policed.rule_id = (char *)from->rule_id;
+		policed.version = from->version;
+		policed.reason = (char *)from->reason;
+		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_POLICED;
+		event.rule_policed = &policed;
 		break;
 	case SL_EVENT_RULE_FAILED:
 		failed.imsi = (char *)from->imsi;

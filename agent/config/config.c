@@ -38,7 +38,8 @@ static const struct sl_config defaults = {
 		   .rules = 65536,
 		   .flows = 131072,
 		   .matches = 16384,
-		   .bindings = 65536},
+		   .bindings = 65536,
+		   .meters = 131072},
 };
 
 /* --- interfaces ------------------------------------------------------------ */
@@ -273,14 +274,18 @@ static int read_audit(struct sl_yaml_node node, struct sl_config *config, struct
 
 static int read_qos(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
 {
-	static const char *const keys[] = {"pool", "link_rate", "default_rate", NULL};
+	static const char *const keys[] = {"backend", "pool", "link_rate", "default_rate", NULL};
+	static const char *const backends[] = {"auto", "shape", "police", NULL};
+	unsigned int backend = config->qos.backend;
 	int ret;
 
 	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 ||
+	    (ret = sl_yaml_choice(sl_yaml_get(node, "backend"), backends, &backend, err)) < 0 ||
 	    (ret = sl_yaml_uint32(sl_yaml_get(node, "pool"), 0, 0x7ff0, &config->qos.pool, err)) < 0 ||
 	    (ret = sl_yaml_rate(sl_yaml_get(node, "link_rate"), 1000000, 1000000000000,
 				&config->qos.link_rate, err)) < 0)
 		return ret;
+	config->qos.backend = (enum sl_config_backend)backend;
 	config->qos.default_rate = config->qos.link_rate;
 	return sl_yaml_rate(sl_yaml_get(node, "default_rate"), 8000, config->qos.link_rate,
 			    &config->qos.default_rate, err);
@@ -299,6 +304,7 @@ static int read_limits(struct sl_yaml_node node, struct sl_config *config, struc
 		{"flows", &config->limits.flows, 16, 1 << 22},
 		{"matches", &config->limits.matches, 64, 1 << 20},
 		{"bindings", &config->limits.bindings, 64, 1 << 24},
+		{"meters", &config->limits.meters, 64, 1 << 22},
 	};
 	const char *keys[SL_ARRAY_SIZE(limits) + 1] = {NULL};
 	size_t i;

@@ -20,6 +20,7 @@
 /* Start without a session manager's setup, or wait for one. */
 enum sl_config_startup { SL_STARTUP_WAIT_FOR_SETUP, SL_STARTUP_SERVE };
 enum sl_config_unknown { SL_UNKNOWN_DROP, SL_UNKNOWN_PASS };
+enum sl_config_backend { SL_CONFIG_BACKEND_AUTO, SL_CONFIG_BACKEND_SHAPE, SL_CONFIG_BACKEND_POLICE };
 enum sl_config_mode { SL_CONFIG_MODE_AUTO, SL_CONFIG_MODE_TC, SL_CONFIG_MODE_XDP };
 
 struct sl_config_interface {
@@ -77,6 +78,7 @@ struct sl_config {
 	} redirect;
 
 	struct {
+		enum sl_config_backend backend;
 		uint32_t pool;	       /* HTB classes per direction, 0 to 32,752; 0: no shaping */
 		uint64_t link_rate;    /* bit/s, 1 Mbit to 1 Tbit */
 		uint64_t default_rate; /* bit/s, 8 kbit to link_rate; link_rate if the file says nothing */
@@ -93,6 +95,7 @@ struct sl_config {
 		uint32_t flows;	   /* 16 to 4,194,304 flows of those; no room: the rule fails */
 		uint32_t matches;  /* 64 to 1,048,576 blocks per family; no room: the request fails */
 		uint32_t bindings; /* 64 to 16,777,216 overflow bindings; no room: the request fails */
+		uint32_t meters; /* 64 to 4,194,304; none free: the rule or, for an AMBR, the request fails */
 	} limits;
 };
 

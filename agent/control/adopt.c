@@ -58,9 +58,14 @@ static int adopt_rule(struct adoption *adoption, uint32_t slot)
 	rc = sl_rule_table_intern(control->rules, &copy, &rule);
 	if (rc < 0)
 		goto fail_steer;
+	adoption->rule_by_slot[slot] = rule;
+	if (rule->record != SLUICE_NONE) {
+		/* the same content twice: the first record stays, see forget_duplicates */
+		sl_steer_put(control, &copy.steer);
+		return 0;
+	}
 	rule->record = slot;
 	rule->first_flow = record->first_flow;
-	adoption->rule_by_slot[slot] = rule;
 	return 0;
 
 fail_steer:
@@ -86,6 +91,22 @@ static void adopt_rules(struct adoption *adoption)
 	}
 }
 
+/* Nothing names the second record of a content any more. */
+static void forget_duplicates(struct adoption *adoption)
+{
+	struct sl_control *control = adoption->control;
+
+	for (uint32_t slot = 0; slot < control->maps->size.rules; slot++) {
+		struct sluice_rule_record *record = &control->maps->rules[slot];
+
+		if (!adoption->rule_by_slot[slot] || adoption->rule_by_slot[slot]->record == slot)
+			continue;
+		__atomic_store_n(&record->in_use, 0, __ATOMIC_RELEASE);
+		sl_slots_release(&control->slots, SL_SLOT_FLOW, record->first_flow, record->flow_count);
+		sl_slots_release(&control->slots, SL_SLOT_RULE, slot, 1);
+	}
+}
+
 static int adopt_class(struct adoption *adoption, const struct sl_session *session,
 		       struct sl_install *install, int direction)
 {
@@ -95,6 +116,9 @@ static int adopt_class(struct adoption *adoption, const struct sl_session *sessi
 
 	if (*minor == 0)
 		return 0;
+	/* it keeps the rate until the repair has a meter in its place */
+	if (adoption->control->config.backend == SL_RATE_POLICE)
+		adoption->repair[session->slot] = true;
 	if (qos && sl_twin_class(session->twin, install, direction) == *minor &&
 	    sl_qos_share(qos, direction, *minor, NULL) == 0)
 		return 0;
@@ -143,6 +167,8 @@ static int adopt_install(struct adoption *adoption, struct sl_session *session,
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
 		if (adopt_class(adoption, session, install, direction) < 0)
 			adoption->repair[session->slot] = true;
+	if (!sl_meters_adopt(control, session, install))
+		adoption->repair[session->slot] = true;
 	sl_owner_write(control, session, install, SLUICE_USAGE_ACTIVE);
 	return 0;
 }
@@ -232,6 +258,8 @@ static int adopt_endpoint(const struct sl_address *address, const struct sluice_
 		goto stray;
 	session->default_usage = SLUICE_NONE;
 	sl_twin_adopt(control, session);
+	if (!sl_meters_adopt_session(control, session))
+		adoption->repair[session->slot] = true;
 	if (adopt_policy(adoption, session, endpoint->policy) < 0) {
 		adoption->repair[session->slot] = true;
 		sl_log(SL_LOG_WARNING, "adoption-repair", "imsi", "%s", session->imsi, NULL);
@@ -281,6 +309,8 @@ static void adopt_retired(struct adoption *adoption, uint32_t usage)
 		adoption->dropped++;
 		return;
 	}
+	if (rule)
+		owner->rule = rule->record;
 	owner->state = SLUICE_USAGE_RETIRED;
 	owner->pending_policy = 0;
 	sl_session_retire(control, session,
@@ -349,11 +379,13 @@ int sl_control_adopt(struct sl_control *control, struct sl_error *err)
 
 	if (!rules || !repair)
 		return sl_error(err, ENOMEM, "out of memory");
+	sl_folds_adopt(control);
 	adopt_rules(&adoption);
 	rc = sl_endpoint_each(control->config.datapath, adopt_endpoint, &adoption);
 	if (rc < 0)
 		return sl_error(err, -rc, "cannot read the endpoint maps: %s", strerror(-rc));
 	adopt_usage(&adoption);
+	forget_duplicates(&adoption);
 	rc = repair_sessions(&adoption);
 	/* the references of the table by slot; a rule that nothing uses goes with them */
 	for (uint32_t slot = 0; slot < control->maps->size.rules; slot++)

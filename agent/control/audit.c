@@ -17,6 +17,7 @@
 /* Bounds of one step, some milliseconds in all. */
 #define STEP_SESSIONS  512u
 #define STEP_ENDPOINTS 1024u /* at least what one bucket of the hash may hold */
+#define STEP_BUCKETS   2048u /* of the index */
 #define STEP_REPAIRS   64u
 
 static void __attribute__((format(printf, 3, 4)))
@@ -138,8 +139,10 @@ static void check_session(struct sl_control *control, struct sl_session *session
 				 ruleset->references);
 	}
 	what = published_difference(control, session);
-	if (!what)
+	if (!what) {
+		sl_endpoint_index_fill(control->config.datapath, &session->address, session->policy);
 		return;
+	}
 	if (sl_update_session(control, session, &again, &err) < 0)
 		failed(control, what, &err);
 	else
@@ -199,6 +202,26 @@ static bool check_endpoints(struct sl_control *control, uint32_t family)
 		failed(control, family == 4 ? "reading endpoints4" : "reading endpoints6", &err);
 		return true;
 	}
+	return *position == 0;
+}
+
+/* --- the short way to the policies --------------------------------------------------- */
+
+static uint32_t published_policy(const struct sl_address *address, void *user)
+{
+	const struct sl_session *session = sl_session_find(user, address);
+
+	return session ? session->policy : SLUICE_NONE;
+}
+
+static bool check_index(struct sl_control *control, uint32_t family)
+{
+	uint64_t *position = &control->audit.position;
+	uint32_t wrong = sl_endpoint_index_check(control->config.datapath, family, position, STEP_BUCKETS,
+						 published_policy, control);
+
+	if (wrong)
+		repaired(control, NULL, "%u entry(ies) of index%u", wrong, family);
 	return *position == 0;
 }
 
@@ -286,6 +309,12 @@ void sl_control_audit(struct sl_control *control, uint32_t steps)
 		break;
 	case SL_AUDIT_ENDPOINTS6:
 		done = check_endpoints(control, 6);
+		break;
+	case SL_AUDIT_INDEX4:
+		done = check_index(control, 4);
+		break;
+	case SL_AUDIT_INDEX6:
+		done = check_index(control, 6);
 		break;
 	case SL_AUDIT_REST:
 		done = check_rest(control);

@@ -19,7 +19,8 @@ int sl_control_new(const struct sl_control_config *config, bool adopt, struct sl
 	control->maps = sl_datapath_maps(config->datapath);
 	control->audit.settings = *control->maps->settings;
 	control->by_slot = calloc(control->maps->size.sessions, sizeof(struct sl_session *));
-	if (control->by_slot)
+	control->meter_users = calloc(control->maps->size.meters, sizeof(*control->meter_users));
+	if (control->by_slot && control->meter_users)
 		rc = sl_slots_init(&control->slots, control->maps);
 	if (rc == 0)
 		rc = sl_rule_table_new(&control->rules);
@@ -74,6 +75,7 @@ void sl_control_free(struct sl_control *control)
 	sl_rule_table_free(control->rules);
 	sl_slots_clear(&control->slots);
 	sl_deadlines_clear(control);
+	free(control->meter_users);
 	free(control->by_slot);
 	free(control);
 }

@@ -32,9 +32,10 @@ enum sl_control_event_type {
 	SL_EVENT_SESSION_RESTRICTED, /* the state it is in now; not told for a session that was adopted so */
 	SL_EVENT_SESSION_REDIRECTED,
 	SL_EVENT_SESSION_RELEASED, /* neither any more */
-	SL_EVENT_REPAIRED, /* by the audit; reason says what, imsi and address are NULL if no session's */
+	SL_EVENT_REPAIRED,     /* by the audit; reason says what, imsi and address are NULL if no session's */
+	SL_EVENT_RULE_POLICED, /* it was to have a queue, but none is free */
 };
-#define SL_EVENT_TYPES (SL_EVENT_REPAIRED + 1)
+#define SL_EVENT_TYPES (SL_EVENT_RULE_POLICED + 1)
 
 struct sl_control_event {
 	enum sl_control_event_type type;
@@ -46,9 +47,17 @@ struct sl_control_event {
 	const char *reason;  /* NULL or one line */
 };
 
+/* How an MBR is kept. An AMBR is always policed. */
+enum sl_rate_backend {
+	SL_RATE_SHAPE,	/* by a queue; without one the rule fails */
+	SL_RATE_POLICE, /* by a meter in BPF */
+	SL_RATE_AUTO,	/* by a queue, and where none is free by a meter, as long as the rule is there */
+};
+
 struct sl_control_config {
 	struct sl_datapath *datapath;
-	struct sl_qos *qos; /* NULL: rules with an MBR are refused */
+	struct sl_qos *qos; /* NULL: no queues */
+	enum sl_rate_backend backend;
 	struct sl_grace *grace;
 	bool keep_retired; /* a session manager acknowledges final usage; else it is dropped when final */
 	/*
@@ -113,7 +122,12 @@ struct sl_session_request {
 	uint32_t downlink_tunnel;
 	uint32_t shard;
 	bool has_ambr;
-	uint64_t ambr[SLUICE_DIRECTIONS]; /* bit/s */
+	/*
+	 * bit/s of all rules together but those with a GBR; 0: no limit in that
+	 * direction. Twins have one AMBR, the one asked for last. A request that says
+	 * nothing of it leaves it as it is; in a setup that means there is none.
+	 */
+	uint64_t ambr[SLUICE_DIRECTIONS];
 	struct sl_rule_request *rules;
 	size_t rule_count;
 };
@@ -122,7 +136,9 @@ struct sl_session_request {
  * Adds the rules to the session, which is made if it does not exist; a rule
  * that is there already (same id and origin) is changed in place: with the same
  * version its counts go on, with another one they begin anew and the old ones
- * are kept until acknowledged. Rules fail one by one, each with its reason;
+ * are kept until acknowledged. An APN, an MSISDN, an AMBR that the request does
+ * not name stay as they were, unless the session was not in force. Rules fail
+ * one by one, each with its reason;
  * the others are in force. An error here means that nothing has changed:
  * -ENOSPC a map is full, -EIO the kernel refused.
  */
@@ -130,8 +146,9 @@ int sl_control_activate(struct sl_control *control, struct sl_session_request *r
 
 /*
  * Adds or changes rules, as sl_control_activate does, of a session of which
- * nothing else changes; hard timeouts of rules that are there go on. -ENOENT:
- * it is not in force.
+ * nothing else changes; hard timeouts of rules that are there go on. A rule that
+ * is there and cannot match the session's address family as it is now fails
+ * with -EAFNOSUPPORT and goes. -ENOENT: the session is not in force.
  */
 int sl_control_install(struct sl_control *control, const char *imsi, const struct sl_address *address,
 		       struct sl_rule_request *rules, size_t count, struct sl_error *err);
@@ -154,7 +171,9 @@ int sl_control_deactivate(struct sl_control *control, const struct sl_deactivati
  * The whole desired state: afterwards exactly these sessions with exactly these
  * rules exist. Several entries of one session add up. Counters of what is
  * unchanged go on. One session that cannot be had (a full map) does not keep
- * the others out: it is logged and counted in *refused.
+ * the others out: it is logged and counted in *refused, and each of its rules
+ * has that result. APN, MSISDN, AMBR and tunnels are what the request says, none
+ * where it says none.
  */
 int sl_control_setup(struct sl_control *control, struct sl_session_request *requests, size_t count,
 		     uint32_t *refused, struct sl_error *err);
@@ -170,9 +189,12 @@ void sl_control_expire(struct sl_control *control);
  * Rules whose content has changed without a request: a server's address, the
  * policy directory. `successor` is called for every rule in force and returns
  * the content that takes its place (the caller's, until this returns) or NULL:
- * it stays. Counts, versions and hard timeouts go on. A session that refuses
- * keeps its old rules whole, with an event SL_EVENT_RULE_FAILED; *changed (may
- * be NULL) counts the sessions that changed.
+ * it stays. Counts, versions and hard timeouts go on. A rule that cannot be had
+ * as it is now (a full map, no queue) stays as it was, alone; one of which
+ * nothing can match the session's address family any more goes, with final
+ * usage. Both are told as SL_EVENT_RULE_FAILED. *changed (may be NULL) counts
+ * the sessions of which at least one rule has changed or gone; a session that
+ * cannot be published anew stays as it was, with a line in the log.
  */
 typedef struct sl_rule *(*sl_rule_successor)(const char *imsi, const struct sl_install *install, void *user);
 void sl_control_refresh(struct sl_control *control, sl_rule_successor successor, void *user,
@@ -193,8 +215,8 @@ void sl_control_resolve_steers(struct sl_control *control);
 
 /*
  * Compares the kernel with the model and repairs what differs, one step of
- * `steps` in a pass: endpoints (missing, changed, not ours), policies, bindings,
- * match lists, settings, the records that the next start reads, hooks, queues.
+ * `steps` in a pass: endpoints (missing, changed, not ours), the index beside
+ * them, policies, bindings, match lists, settings, the records that the next start reads, hooks, queues.
  * The work of a step is bounded, whatever the sizes of the maps; where that is
  * too little for a pass in `steps`, the pass takes longer. Every repair is told
  * as SL_EVENT_REPAIRED; what cannot be repaired is logged once.
@@ -272,6 +294,12 @@ int sl_control_each_session(struct sl_control *control, const char *imsi, uint32
 /* The sessions of one IMSI that are in force, in no order, without a walk through all. */
 int sl_control_each_session_of(struct sl_control *control, const char *imsi,
 			       int (*visit)(const struct sl_session_view *view, void *user), void *user);
+/*
+ * The highest version of a rule of which the session at this address has usage,
+ * in force or not yet acknowledged; 0: none.
+ */
+uint32_t sl_control_last_version(struct sl_control *control, const struct sl_address *address, const char *id,
+				 enum sluice_origin origin);
 void sl_control_each_rule(struct sl_control *control, void (*visit)(struct sl_rule *rule, void *user),
 			  void *user);
 uint32_t sl_control_rule_count(const struct sl_control *control);

@@ -4,10 +4,15 @@
  * only taken out of its session, so that its usage becomes final. A binary heap
  * by deadline; an entry whose rule has changed since is dropped when it comes up.
  */
+#include <errno.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "control/model.h"
+
+#define RETRY_FIRST_NS 1000000000ull
+#define RETRY_DOUBLES  8 /* up to about four minutes */
 
 static void swap(struct sl_deadline *a, struct sl_deadline *b)
 {
@@ -24,7 +29,7 @@ static bool is_current(const struct sl_control *control, const struct sl_deadlin
 	for (uint32_t i = 0; session && session->active && i < session->install_count; i++) {
 		const struct sluice_binding *binding = &session->installs[i].binding;
 
-		if (binding->usage == deadline->usage && binding->deadline_ns == deadline->when_ns)
+		if (binding->usage == deadline->usage && binding->deadline_ns == deadline->deadline_ns)
 			return true;
 	}
 	return false;
@@ -76,8 +81,10 @@ void sl_deadline_note(struct sl_control *control, const struct sl_session *sessi
 		deadlines->heap = grown;
 		deadlines->capacity = capacity;
 	}
-	insert(deadlines,
-	       (struct sl_deadline){install->binding.deadline_ns, session->slot, install->binding.usage});
+	insert(deadlines, (struct sl_deadline){.when_ns = install->binding.deadline_ns,
+					       .deadline_ns = install->binding.deadline_ns,
+					       .session = session->slot,
+					       .usage = install->binding.usage});
 }
 
 static struct sl_deadline pop(struct sl_deadlines *deadlines)
@@ -118,33 +125,67 @@ static bool is_over(const struct sl_install *install, const void *user)
 	return install->binding.deadline_ns && install->binding.deadline_ns <= *now;
 }
 
-static void expire_session(struct sl_control *control, struct sl_session *session, uint64_t now)
+/* The rules that are over, a reference of each. */
+static size_t rules_over(const struct sl_session *session, uint64_t now, struct sl_install *out)
 {
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < session->install_count; i++) {
+		if (!is_over(&session->installs[i], &now))
+			continue;
+		out[count] = session->installs[i];
+		sl_rule_ref(out[count++].rule);
+	}
+	return count;
+}
+
+static int expire_session(struct sl_control *control, struct sl_session *session, uint64_t now)
+{
+	_cleanup_free_ struct sl_install *over = calloc(session->install_count, sizeof(*over));
 	struct sl_update update = {.removes = is_over, .user = &now};
 	struct sl_error err = {{0}};
+	size_t count;
+	int rc;
 
-	for (uint32_t i = 0; i < session->install_count; i++)
-		if (is_over(&session->installs[i], &now))
-			sl_control_emit_rule(control, SL_EVENT_RULE_EXPIRED, session,
-					     session->installs[i].rule->id, session->installs[i].version,
-					     NULL);
-	if (sl_update_session(control, session, &update, &err) < 0) {
+	if (!over)
+		return -ENOMEM;
+	count = rules_over(session, now, over);
+	rc = sl_update_session(control, session, &update, &err);
+	if (rc < 0)
 		sl_log(SL_LOG_ERROR, "expiry-failed", "imsi", "%s", session->imsi, "reason", "%s", err.text,
 		       NULL);
-		sl_deadlines_note(control, session);
+	for (size_t i = 0; i < count; i++) {
+		if (rc == 0)
+			sl_control_emit_rule(control, SL_EVENT_RULE_EXPIRED, session, over[i].rule->id,
+					     over[i].version, NULL);
+		sl_rule_record_put(control, over[i].rule);
 	}
+	return rc;
+}
+
+/* It matches nothing all the same: there is no hurry. Its place in the heap is free: a failure notes nothing.
+ */
+static void put_off(struct sl_deadlines *deadlines, struct sl_deadline deadline, uint64_t now)
+{
+	uint64_t wait = RETRY_FIRST_NS;
+
+	for (uint32_t i = 0; i < deadline.failures && i < RETRY_DOUBLES; i++)
+		wait *= 2;
+	deadline.failures++;
+	deadline.when_ns = now + wait;
+	insert(deadlines, deadline);
 }
 
 void sl_control_expire(struct sl_control *control)
 {
 	struct sl_deadlines *deadlines = &control->deadlines;
-	size_t most = deadlines->count; /* what is put back waits for the next call */
 	uint64_t now = sl_now_ns();
 
-	while (most-- > 0 && deadlines->count && deadlines->heap[0].when_ns <= now) {
+	while (deadlines->count && deadlines->heap[0].when_ns <= now) {
 		struct sl_deadline due = pop(deadlines);
 
-		if (is_current(control, &due))
-			expire_session(control, control->by_slot[due.session], now);
+		if (is_current(control, &due) &&
+		    expire_session(control, control->by_slot[due.session], now) < 0)
+			put_off(deadlines, due, now);
 	}
 }

@@ -53,7 +53,8 @@ struct sl_session {
 	bool is_counted; /* in control->states */
 	enum sl_session_state counted_as;
 
-	struct sl_session *twin; /* the subscriber's other address family; NULL: none */
+	struct sl_session *twin;	   /* the subscriber's other address family; NULL: none */
+	uint32_t meter[SLUICE_DIRECTIONS]; /* of the AMBR: slot + 1; 0: none */
 
 	UT_hash_handle hh;			    /* active ones by key */
 	struct sl_session *imsi_next;		    /* sessions of the same IMSI */
@@ -70,9 +71,11 @@ struct sl_subscriber {
 
 /* Hard timeouts to come, the next one first; entries may be out of date. */
 struct sl_deadline {
-	uint64_t when_ns;
-	uint32_t session; /* slot */
+	uint64_t when_ns;     /* when it comes up: at the deadline, later if that failed */
+	uint64_t deadline_ns; /* of the binding */
+	uint32_t session;     /* slot */
 	uint32_t usage;
+	uint32_t failures;
 };
 
 struct sl_deadlines {
@@ -83,7 +86,14 @@ struct sl_deadlines {
 
 /* audit.c: where the comparison with the kernel is, and what it has found */
 struct sl_audit {
-	enum { SL_AUDIT_SESSIONS, SL_AUDIT_ENDPOINTS4, SL_AUDIT_ENDPOINTS6, SL_AUDIT_REST } phase;
+	enum {
+		SL_AUDIT_SESSIONS,
+		SL_AUDIT_ENDPOINTS4,
+		SL_AUDIT_ENDPOINTS6,
+		SL_AUDIT_INDEX4,
+		SL_AUDIT_INDEX6,
+		SL_AUDIT_REST,
+	} phase;
 	uint64_t position; /* in the phase */
 	uint32_t step;	   /* of the interval, from 0 */
 	bool done;	   /* with this pass: it waits for the interval to end */
@@ -112,6 +122,7 @@ struct sl_control {
 	struct sl_deadlines deadlines;
 	struct sl_audit audit;
 	uint32_t steers[SLUICE_STEERS]; /* references of each slot */
+	uint8_t *meter_users;		/* references of each slot: twins share */
 };
 
 /* sessions.c: the tables */
@@ -183,8 +194,19 @@ void sl_owner_write_default(struct sl_control *control, const struct sl_session 
 void sl_usage_finalise(struct sl_control *control, uint32_t usage, uint32_t sequence);
 void sl_usage_drop(struct sl_control *control, struct sl_session *session, uint32_t index);
 
-/* usage.c: what a rule has dropped becomes the default drop's, because its slot is about to be freed */
-void sl_usage_fold(struct sl_control *control, const struct sl_session *session, uint32_t usage);
+/*
+ * folds.c: what a rule has dropped becomes the default drop's, because its slot is freed between the two.
+ * The session's record keeps such drops apart from the live counts, so that a crash counts none twice.
+ */
+void sl_fold_begin(struct sl_control *control, const struct sl_session *session, uint32_t usage);
+void sl_fold_end(struct sl_control *control, const struct sl_session *session);
+void sl_fold_add(const struct sl_control *control, const struct sl_session *session,
+		 struct sluice_usage *default_drop);
+void sl_folds_adopt(struct sl_control *control); /* ends what a crash interrupted */
+
+/* room.c: drops the oldest unacknowledged usage if the request needs its room and fits then */
+void sl_control_make_room(struct sl_control *control, const char *imsi, const struct sl_address *address,
+			  const struct sl_session_request *request);
 
 /* retire.c: what ends */
 void sl_retire_install(struct sl_control *control, struct sl_session *session,
@@ -209,7 +231,21 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 int sl_end_session(struct sl_control *control, struct sl_session *session, const char *reason,
 		   struct sl_error *err); /* in retire.c */
 
+/* meters.c: the policed rates of what is in force; those of a draft are in draft.h */
+void sl_meter_put(struct sl_control *control, uint32_t meter);				/* slot + 1, or 0 */
+void sl_meters_release(struct sl_control *control, const struct sl_install *install);	/* of the rule */
+void sl_meters_release_session(struct sl_control *control, struct sl_session *session); /* of the AMBR */
+/* Its twin, if it has one, or its former one has changed: its rules' meters are under the right AMBR. May be
+ * NULL. */
+void sl_meters_reparent(struct sl_control *control, const struct sl_session *session);
+/* Adoption, the session first. False: something is not as it should be, and is so in the model only. */
+bool sl_meters_adopt_session(struct sl_control *control, struct sl_session *session);
+bool sl_meters_adopt(struct sl_control *control, const struct sl_session *session,
+		     struct sl_install *install);
+
 /* twins.c */
+/* The same rule of the twin; NULL: it has not. twin may be NULL. */
+const struct sl_install *sl_twin_install(const struct sl_session *twin, const struct sl_install *install);
 /* The class in which the twin has this rule; 0: it has not. twin may be NULL. */
 uint16_t sl_twin_class(const struct sl_session *twin, const struct sl_install *install, int direction);
 /* Whose twin the session is to be by this update. */
@@ -227,7 +263,14 @@ void sl_deadline_note(struct sl_control *control, const struct sl_session *sessi
 void sl_deadlines_note(struct sl_control *control, const struct sl_session *session);
 void sl_deadlines_clear(struct sl_control *control);
 
+/*
+ * defer.c: what is free after a grace period, and waiting for it when there is too little without. Waiting
+ * takes some ten milliseconds, in which no call is answered, and may free sessions that have ended.
+ */
 void sl_control_defer(struct sl_control *control, enum sl_slot_kind kind, uint32_t first, uint32_t count);
+bool sl_control_waiting_helps(const struct sl_control *control); /* with something that was lacking */
+void sl_control_wait(struct sl_control *control);
+void sl_control_lack_nothing(struct sl_control *control);
 void sl_control_emit(struct sl_control *control, enum sl_control_event_type type,
 		     const struct sl_session *session, const char *reason);
 void sl_control_emit_rule(struct sl_control *control, enum sl_control_event_type type,

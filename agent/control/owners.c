@@ -73,11 +73,14 @@ void sl_owner_write_default(struct sl_control *control, const struct sl_session 
 void sl_usage_drop(struct sl_control *control, struct sl_session *session, uint32_t index)
 {
 	struct sl_retired retired = session->retired[index];
+	bool folds = retired.rule && control->config.deny_as_default_drop;
 
-	if (retired.rule && control->config.deny_as_default_drop)
-		sl_usage_fold(control, session, retired.usage);
+	if (folds)
+		sl_fold_begin(control, session, retired.usage);
 	memset(&control->maps->usage_owners[retired.usage], 0, sizeof(struct sluice_usage_owner));
 	sl_usage_clear(control, retired.usage);
+	if (folds)
+		sl_fold_end(control, session);
 	sl_slots_release(&control->slots, SL_SLOT_USAGE, retired.usage, 1);
 	if (retired.rule)
 		sl_rule_record_put(control, retired.rule);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rules that change their content without being asked for again. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -42,7 +43,10 @@ static bool refresh_session(struct sl_control *control, struct sl_session *sessi
 		       NULL);
 		return false;
 	}
-	return true;
+	for (size_t i = 0; i < request.rule_count; i++)
+		if (rules[i].result == 0 || rules[i].result == -EAFNOSUPPORT)
+			return true;
+	return false;
 }
 
 void sl_control_refresh(struct sl_control *control, sl_rule_successor successor, void *user,

@@ -55,40 +55,6 @@ static int session_for(struct sl_control *control, const char *imsi, const struc
 	return sl_session_new(control, imsi, address, out, err);
 }
 
-static bool has_room(const struct sl_control *control, enum sl_slot_kind kind, size_t wanted)
-{
-	const struct sl_idpool *pool = control->slots.pool[kind];
-
-	return sl_idpool_size(pool) - sl_idpool_used(pool) >= wanted;
-}
-
-/*
- * Usage that waits for an acknowledgement must not keep new subscribers out
- * while the session manager is away: at the bound the oldest goes, aloud.
- */
-static void make_room(struct sl_control *control, size_t rules)
-{
-	uint32_t dropped = 0;
-
-	while (control->drain &&
-	       (!has_room(control, SL_SLOT_SESSION, 1) || !has_room(control, SL_SLOT_USAGE, rules + 1) ||
-		!has_room(control, SL_SLOT_RULE, rules) || !has_room(control, SL_SLOT_FLOW, rules))) {
-		struct sl_session *oldest = control->drain;
-
-		if (!oldest->retired[0].final) {
-			sl_grace_drain(control->config.grace);
-			if (control->drain != oldest || !oldest->retired[0].final)
-				continue;
-		}
-		sl_usage_drop(control, oldest, 0);
-		sl_session_collect_ended(control, oldest);
-		dropped++;
-	}
-	if (dropped)
-		sl_log(SL_LOG_ERROR, "usage-dropped", "records", "%u", dropped, "reason", "%s",
-		       "a map is full of usage that the session manager has not acknowledged", NULL);
-}
-
 static int apply(struct sl_control *control, const char *imsi, const struct sl_address *address,
 		 const struct sl_update *update, struct sl_error *err)
 {
@@ -96,7 +62,7 @@ static int apply(struct sl_control *control, const char *imsi, const struct sl_a
 	bool made;
 	int rc;
 
-	make_room(control, update->request ? update->request->rule_count : 0);
+	sl_control_make_room(control, imsi, address, update->request);
 	rc = session_for(control, imsi, address, &session, &made, err);
 	if (rc < 0)
 		return rc;
@@ -196,6 +162,7 @@ int sl_control_deactivate(struct sl_control *control, const struct sl_deactivati
 /* All entries of one session as one request. */
 struct wanted {
 	struct sl_session_request request;
+	struct sl_rule_request **origins; /* the caller's rules, for their results */
 	uint8_t key[12 + SLUICE_IMSI_SIZE];
 	UT_hash_handle hh;
 };
@@ -215,14 +182,35 @@ static void wanted_free(struct wanted *all)
 	HASH_ITER (hh, all, one, tmp) {
 		HASH_DEL(all, one);
 		free(one->request.rules);
+		free(one->origins);
 		free(one);
 	}
 }
 
+/* Several entries of one session: each says what it knows. */
+static void add_subscription(struct sl_session_request *all, const struct sl_session_request *one)
+{
+	if (one->apn[0])
+		memcpy(all->apn, one->apn, sizeof(all->apn));
+	if (one->msisdn[0])
+		memcpy(all->msisdn, one->msisdn, sizeof(all->msisdn));
+	if (one->uplink_tunnel)
+		all->uplink_tunnel = one->uplink_tunnel;
+	if (one->downlink_tunnel)
+		all->downlink_tunnel = one->downlink_tunnel;
+	if (one->has_ambr) {
+		all->has_ambr = true;
+		memcpy(all->ambr, one->ambr, sizeof(all->ambr));
+	}
+	if (one->twin.family)
+		all->twin = one->twin;
+}
+
 static int wanted_add(struct wanted **all, const struct sl_session_request *request)
 {
-	struct sl_rule_request *rules;
+	struct sl_rule_request **origins, *rules;
 	struct wanted *one;
+	size_t count;
 	uint8_t key[sizeof(one->key)];
 
 	wanted_key(request, key);
@@ -237,21 +225,33 @@ static int wanted_add(struct wanted **all, const struct sl_session_request *requ
 		memcpy(one->key, key, sizeof(key));
 		HASH_ADD(hh, *all, key, sizeof(one->key), one);
 	}
-	if (request->has_ambr) {
-		one->request.has_ambr = true;
-		memcpy(one->request.ambr, request->ambr, sizeof(request->ambr));
-	}
-	if (request->twin.family)
-		one->request.twin = request->twin;
-	rules = reallocarray(one->request.rules, one->request.rule_count + request->rule_count + 1,
-			     sizeof(*rules));
+	add_subscription(&one->request, request);
+	count = one->request.rule_count + request->rule_count;
+	rules = reallocarray(one->request.rules, count + 1, sizeof(*rules));
 	if (!rules)
 		return -ENOMEM;
-	if (request->rule_count)
-		memcpy(rules + one->request.rule_count, request->rules, request->rule_count * sizeof(*rules));
 	one->request.rules = rules;
-	one->request.rule_count += request->rule_count;
+	origins = reallocarray(one->origins, count + 1, sizeof(struct sl_rule_request *));
+	if (!origins)
+		return -ENOMEM;
+	one->origins = origins;
+	for (size_t i = 0; i < request->rule_count; i++) {
+		rules[one->request.rule_count] = request->rules[i];
+		origins[one->request.rule_count++] = &request->rules[i];
+	}
 	return 0;
+}
+
+/* What became of the rules, to where they came from; of all of them if the session was refused. */
+static void answer(const struct wanted *one, int rc, const struct sl_error *why)
+{
+	for (size_t i = 0; i < one->request.rule_count; i++) {
+		const struct sl_rule_request *rule = &one->request.rules[i];
+		bool refused = rc < 0 && rule->rule;
+
+		one->origins[i]->result = refused ? rc : rule->rule ? rule->result : -EINVAL;
+		one->origins[i]->error = refused ? *why : rule->error;
+	}
 }
 
 static int end_unwanted(struct sl_control *control, struct wanted *all, struct sl_error *err)
@@ -298,8 +298,11 @@ int sl_control_setup(struct sl_control *control, struct sl_session_request *requ
 	HASH_ITER (hh, all, one, tmp) {
 		struct sl_update update = {.request = &one->request, .exact = true, .keep_deadlines = true};
 		struct sl_error why = {{0}};
+		int one_rc;
 
-		if (apply(control, one->request.imsi, &one->request.address, &update, &why) == 0)
+		one_rc = apply(control, one->request.imsi, &one->request.address, &update, &why);
+		answer(one, one_rc, &why);
+		if (one_rc == 0)
 			continue;
 		failures++;
 		sl_log(SL_LOG_ERROR, "setup-session-refused", "imsi", "%s", one->request.imsi, "reason", "%s",

@@ -43,6 +43,7 @@ static void release_classes(struct sl_control *control, const struct sl_install 
 void sl_retire_session(struct sl_control *control, struct sl_session *session, const char *reason)
 {
 	struct sluice_session_record *record = &control->maps->sessions[session->slot];
+	struct sl_session *twin = session->twin;
 
 	sl_session_set_active(control, session, false);
 	sl_twin_unlink(control, session);
@@ -50,7 +51,10 @@ void sl_retire_session(struct sl_control *control, struct sl_session *session, c
 	for (uint32_t i = 0; i < session->install_count; i++) {
 		sl_retire_install(control, session, &session->installs[i]);
 		release_classes(control, &session->installs[i]);
+		sl_meters_release(control, &session->installs[i]);
 	}
+	sl_meters_reparent(control, twin);
+	sl_meters_release_session(control, session);
 	free(session->installs);
 	session->installs = NULL;
 	session->install_count = 0;

@@ -244,6 +244,7 @@ void sl_session_free(struct sl_control *control, struct sl_session *session)
 
 void sl_session_collect_ended(struct sl_control *control, struct sl_session *session)
 {
-	if (!session->active && session->retired_count == 0)
+	/* one that is not in force yet, but has its default drop, is about to be */
+	if (!session->active && session->retired_count == 0 && session->default_usage == SLUICE_NONE)
 		sl_session_free(control, session);
 }

@@ -9,17 +9,24 @@
 
 #include "control/model.h"
 
-uint16_t sl_twin_class(const struct sl_session *twin, const struct sl_install *install, int direction)
+const struct sl_install *sl_twin_install(const struct sl_session *twin, const struct sl_install *install)
 {
 	for (uint32_t i = 0; twin && i < twin->install_count; i++) {
 		const struct sl_install *other = &twin->installs[i];
 
-		if (other->origin != install->origin || strcmp(other->rule->id, install->rule->id) != 0)
-			continue;
-		return direction == SLUICE_UPLINK ? other->binding.uplink_class
-						  : other->binding.downlink_class;
+		if (other->origin == install->origin && strcmp(other->rule->id, install->rule->id) == 0)
+			return other;
 	}
-	return 0;
+	return NULL;
+}
+
+uint16_t sl_twin_class(const struct sl_session *twin, const struct sl_install *install, int direction)
+{
+	const struct sl_install *other = sl_twin_install(twin, install);
+
+	if (!other)
+		return 0;
+	return direction == SLUICE_UPLINK ? other->binding.uplink_class : other->binding.downlink_class;
 }
 
 struct sl_session *sl_twin_wanted(struct sl_control *control, const struct sl_session *session,

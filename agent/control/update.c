@@ -26,6 +26,7 @@ static void abandon(struct sl_draft *draft)
 {
 	for (uint32_t i = 0; i < draft->count; i++)
 		drop_entry(draft, &draft->entries[i]);
+	sl_meters_abandon(draft);
 	free(draft->entries);
 	free(draft->installs);
 }
@@ -108,6 +109,7 @@ static int add_version(struct sl_draft *draft, struct sl_entry *existing, struct
 		fresh.replaces = existing->present;
 		fresh.install.binding.uplink_class = existing->install.binding.uplink_class;
 		fresh.install.binding.downlink_class = existing->install.binding.downlink_class;
+		memcpy(fresh.install.meter, existing->install.meter, sizeof(fresh.install.meter));
 	}
 	rc = sl_classes_set(draft, &fresh, err);
 	if (rc < 0)
@@ -126,6 +128,12 @@ static int add_version(struct sl_draft *draft, struct sl_entry *existing, struct
 	return 0;
 }
 
+static void take_out(struct sl_draft *draft, struct sl_entry *entry)
+{
+	drop_entry(draft, entry);
+	*entry = draft->entries[--draft->count];
+}
+
 static int draft_rule(struct sl_draft *draft, struct sl_rule_request *request, const struct sl_update *update)
 {
 	struct sl_error *err = &request->error;
@@ -138,10 +146,14 @@ static int draft_rule(struct sl_draft *draft, struct sl_rule_request *request, c
 	rc = sl_rule_validate(request->rule, err);
 	if (rc < 0)
 		return rc;
-	if (!sl_rule_fits(request->rule, draft->session->address.family))
+	existing = find_entry(draft, request->id, request->origin);
+	if (!sl_rule_fits(request->rule, draft->session->address.family)) {
+		/* nobody asked for what it was before any more */
+		if (update->refresh && existing && !existing->requested)
+			take_out(draft, existing);
 		return sl_error(err, EAFNOSUPPORT, "no flow of the rule can match IPv%u",
 				draft->session->address.family);
-	existing = find_entry(draft, request->id, request->origin);
+	}
 	if (existing && existing->requested)
 		return sl_error(err, EEXIST, "rule id \"%.64s\" appears twice in the request", request->id);
 	if (!existing && draft->count >= SLUICE_RULES_PER_SESSION)
@@ -204,9 +216,9 @@ static void drop_unrequested(struct sl_draft *draft)
 /*
  * Rules that nobody asked for take the queues they should have: those that were
  * lost, those of a twin. Without it a rule still enforces: it stays in the queue
- * it has or in the default class, and says so.
+ * it has or in the default class, and says so. -ENOSPC: waiting helps.
  */
-static void complete_classes(struct sl_draft *draft)
+static int complete_classes(struct sl_draft *draft, bool may_wait)
 {
 	for (uint32_t i = 0; i < draft->count; i++) {
 		struct sl_entry *entry = &draft->entries[i];
@@ -215,9 +227,29 @@ static void complete_classes(struct sl_draft *draft)
 		if (entry->requested || sl_classes_keep(draft, entry, &err) == 0)
 			continue;
 		sl_classes_forget(entry);
+		if (may_wait && sl_control_waiting_helps(draft->control))
+			return -ENOSPC;
 		sl_control_emit_rule(draft->control, SL_EVENT_RULE_FAILED, draft->session,
 				     entry->install.rule->id, entry->install.version, err.text);
 	}
+	return 0;
+}
+
+/* What the update makes of the list of rules. -ENOSPC: something is lacking that comes back. */
+static int draft_rules(struct sl_draft *draft, const struct sl_update *update, bool may_wait)
+{
+	struct sl_session_request *request = update->request;
+
+	for (size_t i = 0; request && i < request->rule_count; i++) {
+		request->rules[i].result = draft_rule(draft, &request->rules[i], update);
+		if (may_wait && request->rules[i].result < 0 && sl_control_waiting_helps(draft->control))
+			return -ENOSPC;
+	}
+	if (update->exact)
+		drop_unrequested(draft);
+	if (update->repair || draft->separate || draft->twin != draft->session->twin)
+		return complete_classes(draft, may_wait);
+	return 0;
 }
 
 static int draft_order(struct sl_draft *draft)
@@ -233,7 +265,24 @@ static int draft_order(struct sl_draft *draft)
 
 /* --- records before, publication, records after ------------------------------ */
 
-static void write_session_record(struct sl_draft *draft, const struct sl_session_request *request)
+/* `whole`: what the request does not say is not so; else it stays as it was. */
+static void write_subscription(struct sluice_session_record *record, const struct sl_session_request *request,
+			       bool whole)
+{
+	if (whole || request->apn[0])
+		memcpy(record->apn, request->apn, sizeof(record->apn));
+	if (whole || request->msisdn[0])
+		memcpy(record->msisdn, request->msisdn, sizeof(record->msisdn));
+	if (whole || request->has_ambr) {
+		record->ambr_uplink = request->has_ambr ? request->ambr[SLUICE_UPLINK] : 0;
+		record->ambr_downlink = request->has_ambr ? request->ambr[SLUICE_DOWNLINK] : 0;
+	}
+	record->uplink_tunnel = request->uplink_tunnel;
+	record->downlink_tunnel = request->downlink_tunnel;
+	record->shard = request->shard;
+}
+
+static void write_session_record(struct sl_draft *draft, const struct sl_session_request *request, bool exact)
 {
 	struct sl_session *session = draft->session;
 	struct sluice_session_record *record = &draft->control->maps->sessions[session->slot];
@@ -241,23 +290,14 @@ static void write_session_record(struct sl_draft *draft, const struct sl_session
 	/* in force from here on for the next start, if the endpoint leads here */
 	sl_session_record(draft->control, session);
 	record->twin = draft->twin ? draft->twin->slot + 1 : 0;
+	record->uplink_meter = draft->meter[SLUICE_UPLINK];
+	record->downlink_meter = draft->meter[SLUICE_DOWNLINK];
 	if (draft->twin)
 		sl_twin_record(draft->control, draft->twin, session);
 	if (!session->active)
 		record->since_ns = sl_now_ns();
-	if (request) {
-		if (request->apn[0])
-			memcpy(record->apn, request->apn, sizeof(record->apn));
-		if (request->msisdn[0])
-			memcpy(record->msisdn, request->msisdn, sizeof(record->msisdn));
-		record->uplink_tunnel = request->uplink_tunnel;
-		record->downlink_tunnel = request->downlink_tunnel;
-		record->shard = request->shard;
-		if (request->has_ambr) {
-			record->ambr_uplink = request->ambr[SLUICE_UPLINK];
-			record->ambr_downlink = request->ambr[SLUICE_DOWNLINK];
-		}
-	}
+	if (request)
+		write_subscription(record, request, exact || !session->active);
 }
 
 /*
@@ -337,6 +377,7 @@ static void commit(struct sl_draft *draft, const struct sl_image *image)
 		if (!classes_moved(draft, present)) {
 			release_class(control, SLUICE_UPLINK, present->binding.uplink_class);
 			release_class(control, SLUICE_DOWNLINK, present->binding.downlink_class);
+			sl_meters_release(control, present);
 		}
 		sl_retire_install(control, session, present);
 	}
@@ -353,6 +394,7 @@ static void commit(struct sl_draft *draft, const struct sl_image *image)
 	if (control->maps->usage_owners[session->default_usage].state != SLUICE_USAGE_ACTIVE)
 		sl_owner_write_default(control, session, SLUICE_USAGE_ACTIVE);
 
+	sl_meters_commit(draft);
 	sl_retire_policy(control, session);
 	session->policy = image->policy;
 	session->overflow_first = image->overflow_first;
@@ -369,10 +411,10 @@ static void commit(struct sl_draft *draft, const struct sl_image *image)
 	free(session->installs);
 	session->installs = SL_TAKE(draft->installs);
 	session->install_count = draft->count;
+	sl_meters_reparent(control, session->twin);
 	for (uint32_t i = 0; i < draft->count; i++)
 		if (draft->entries[i].new_deadline && draft->entries[i].install.binding.deadline_ns)
 			sl_deadline_note(control, session, &draft->entries[i].install);
-	free(draft->entries);
 }
 
 static int publish(struct sl_draft *draft, const struct sl_image *image, struct sl_error *err)
@@ -413,6 +455,18 @@ static void tell_state(struct sl_control *control, struct sl_session *session, e
 		sl_control_emit(control, types[now], session, NULL);
 }
 
+static void tell_policed(const struct sl_draft *draft)
+{
+	for (uint32_t i = 0; i < draft->count; i++) {
+		const struct sl_entry *entry = &draft->entries[i];
+
+		if (entry->fell_back)
+			sl_control_emit_rule(draft->control, SL_EVENT_RULE_POLICED, draft->session,
+					     entry->install.rule->id, entry->install.version,
+					     "no HTB class is free: the MBR is policed, not shaped");
+	}
+}
+
 /* It has lost its twin to another session: what they shared is the others'. */
 static void separate(struct sl_control *control, struct sl_session *session)
 {
@@ -424,8 +478,8 @@ static void separate(struct sl_control *control, struct sl_session *session)
 		       err.text, NULL);
 }
 
-int sl_update_session(struct sl_control *control, struct sl_session *session, const struct sl_update *update,
-		      struct sl_error *err)
+static int try_update(struct sl_control *control, struct sl_session *session, const struct sl_update *update,
+		      bool may_wait, struct sl_error *err)
 {
 	struct sl_draft draft = {.control = control,
 				 .session = session,
@@ -437,17 +491,18 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 	struct sl_image image = {0};
 	int rc;
 
-	rc = draft_begin(&draft, update);
+	rc = sl_meters_begin(&draft, update, err);
 	if (rc < 0)
-		return sl_error(err, -rc, "out of memory");
-	for (size_t i = 0; request && i < request->rule_count; i++)
-		request->rules[i].result = draft_rule(&draft, &request->rules[i], update);
-
-	if (update->exact)
-		drop_unrequested(&draft);
-	if (update->repair || draft.separate || draft.twin != session->twin)
-		complete_classes(&draft);
-
+		return rc;
+	rc = draft_begin(&draft, update);
+	if (rc < 0) {
+		sl_error(err, -rc, "out of memory");
+		goto fail;
+	}
+	rc = draft_rules(&draft, update, may_wait);
+	if (rc < 0)
+		goto fail;
+	sl_meters_bind(&draft);
 	rc = draft_order(&draft);
 	if (rc == 0)
 		rc = sl_session_reserve_retired(session, session->install_count + 1);
@@ -458,7 +513,7 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 	rc = sl_image_make(control, session, draft.installs, draft.count, &image, err);
 	if (rc < 0)
 		goto fail;
-	write_session_record(&draft, update->refresh ? NULL : request);
+	write_session_record(&draft, update->refresh ? NULL : request, update->exact);
 	prepare_owners(&draft, image.policy);
 	rc = publish(&draft, &image, err);
 	if (rc < 0) {
@@ -470,6 +525,8 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 		goto fail;
 	}
 	commit(&draft, &image);
+	tell_policed(&draft);
+	free(draft.entries);
 	sl_control_emit(control,
 			was == SL_SESSION_ENDED ? SL_EVENT_SESSION_ACTIVATED : SL_EVENT_SESSION_UPDATED,
 			session, NULL);
@@ -486,4 +543,18 @@ int sl_update_session(struct sl_control *control, struct sl_session *session, co
 fail:
 	abandon(&draft);
 	return rc;
+}
+
+int sl_update_session(struct sl_control *control, struct sl_session *session, const struct sl_update *update,
+		      struct sl_error *err)
+{
+	int rc;
+
+	sl_control_lack_nothing(control);
+	rc = try_update(control, session, update, true, err);
+	if (rc != -ENOSPC || !sl_control_waiting_helps(control))
+		return rc;
+	/* many sessions that change in one turn leave all that they had to the same grace period */
+	sl_control_wait(control);
+	return try_update(control, session, update, false, err);
 }

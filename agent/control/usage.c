@@ -26,7 +26,7 @@ struct sluice_usage sl_control_read_usage(const struct sl_control *control, uint
 static struct sl_usage_record record_of(const struct sl_control *control, const struct sl_session *session,
 					uint32_t slot, const struct sl_rule *rule)
 {
-	return (struct sl_usage_record){
+	struct sl_usage_record record = {
 		.imsi = session->imsi,
 		.rule_id = rule ? rule->id : SL_DEFAULT_DROP_RULE,
 		.address = session->address,
@@ -36,6 +36,10 @@ static struct sl_usage_record record_of(const struct sl_control *control, const 
 		.since_ns = control->maps->usage_owners[slot].since_ns,
 		.usage = sl_control_read_usage(control, slot),
 	};
+
+	if (!rule)
+		sl_fold_add(control, session, &record.usage);
+	return record;
 }
 
 static struct sl_usage_record record_of_install(const struct sl_control *control,
@@ -143,29 +147,6 @@ size_t sl_control_session_usage(struct sl_control *control, bool ended, struct s
 		say_as_default(out, n);
 	*slot = at + 1;
 	return n;
-}
-
-void sl_usage_fold(struct sl_control *control, const struct sl_session *session, uint32_t usage)
-{
-	struct sluice_usage *from = &control->maps->usage[usage], *to;
-	uint32_t drop = session->default_usage;
-
-	for (uint32_t i = 0; drop == SLUICE_NONE && i < session->retired_count; i++)
-		if (!session->retired[i].rule)
-			drop = session->retired[i].usage;
-	if (drop == SLUICE_NONE)
-		return;
-	to = &control->maps->usage[drop];
-	/* added before it is taken away: if the agent dies in between, no count goes back */
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		bool up = direction == SLUICE_UPLINK;
-		struct sluice_counter *source = up ? &from->uplink_dropped : &from->downlink_dropped;
-		struct sluice_counter *target = up ? &to->uplink_dropped : &to->downlink_dropped;
-
-		__atomic_fetch_add(&target->bytes, source->bytes, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&target->packets, source->packets, __ATOMIC_RELAXED);
-		*source = (struct sluice_counter){0};
-	}
 }
 
 /* The cursor: slot in the upper half, record within the session in the lower one. */

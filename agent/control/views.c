@@ -35,8 +35,10 @@ static int visit_session(struct sl_control *control, const struct sl_session *se
 		.state = sl_session_state(session),
 	};
 
-	if (session->default_usage != SLUICE_NONE)
+	if (session->default_usage != SLUICE_NONE) {
 		view.default_usage = sl_control_read_usage(control, session->default_usage);
+		sl_fold_add(control, session, &view.default_usage);
+	}
 	return visit(&view, user);
 }
 
@@ -62,6 +64,29 @@ int sl_control_each_session_of(struct sl_control *control, const char *imsi,
 		if (session->active)
 			rc = visit_session(control, session, visit, user);
 	return rc;
+}
+
+uint32_t sl_control_last_version(struct sl_control *control, const struct sl_address *address, const char *id,
+				 enum sluice_origin origin)
+{
+	const struct sl_session *session = sl_session_find(control, address);
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; session && i < session->install_count; i++) {
+		const struct sl_install *install = &session->installs[i];
+
+		if (install->version > last && install->origin == origin &&
+		    strcmp(install->rule->id, id) == 0)
+			last = install->version;
+	}
+	for (uint32_t i = 0; session && i < session->retired_count; i++) {
+		const struct sl_retired *retired = &session->retired[i];
+
+		if (retired->version > last && retired->rule && retired->origin == origin &&
+		    strcmp(retired->rule->id, id) == 0)
+			last = retired->version;
+	}
+	return last;
 }
 
 void sl_control_each_rule(struct sl_control *control, void (*visit)(struct sl_rule *rule, void *user),

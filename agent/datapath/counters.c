@@ -77,6 +77,23 @@ uint64_t sl_lost_events_read(struct sl_datapath *datapath)
 	return sum;
 }
 
+uint64_t sl_answers_withheld_read(struct sl_datapath *datapath)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct sluice_answers *values = NULL;
+	uint64_t sum = 0;
+	__u32 key = 0;
+
+	if (cpus < 0)
+		return 0;
+	values = calloc((size_t)cpus, sizeof(*values));
+	if (!values || bpf_map_lookup_elem(datapath->map_fd[SL_MAP_ANSWERS], &key, values) < 0)
+		return 0;
+	for (int cpu = 0; cpu < cpus; cpu++)
+		sum += values[cpu].withheld;
+	return sum;
+}
+
 void sl_watch_drops(struct sl_datapath *datapath, bool on)
 {
 	__atomic_store_n(&datapath->maps.settings->watch_drops, on ? 1u : 0u, __ATOMIC_RELAXED);

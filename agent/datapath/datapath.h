@@ -22,6 +22,7 @@
 #include "policy/address.h"
 #include "sluice/events.h"
 #include "sluice/maps.h"
+#include "sluice/meter.h"
 
 #define SL_DATAPATH_DEVICES 16 /* per role */
 
@@ -35,6 +36,7 @@ struct sl_datapath_limits {
 	uint32_t flows;	   /* flow descriptions of those */
 	uint32_t matches;  /* blocks of SLUICE_MATCH_BLOCK entries, per family; and as many branches */
 	uint32_t bindings; /* overflow bindings */
+	uint32_t meters;   /* rates that are policed */
 };
 
 struct sl_datapath_config {
@@ -60,6 +62,7 @@ struct sl_maps {
 	struct sluice_branch *branches; /* size.matches of them */
 	struct sluice_usage *usage;
 	struct sluice_usage_owner *usage_owners;
+	struct sluice_meter *meters;
 	struct sluice_session_record *sessions;
 	struct sluice_rule_record *rules;
 	struct sluice_flow *flows;
@@ -131,6 +134,18 @@ int sl_endpoint_walk(struct sl_datapath *datapath, uint32_t family, uint64_t *po
 		     int (*visit)(const struct sl_address *address, const struct sluice_endpoint *endpoint,
 				  void *user),
 		     void *user);
+/*
+ * The index of endpoints that packets try first, compared in steps of `max`
+ * buckets: `wanted` says which slot in policies an address leads to, SLUICE_NONE
+ * if none. *position as in sl_endpoint_walk. Returns how many entries were
+ * wrong; they are put right.
+ */
+uint32_t sl_endpoint_index_check(struct sl_datapath *datapath, uint32_t family, uint64_t *position,
+				 uint32_t max,
+				 uint32_t (*wanted)(const struct sl_address *address, void *user),
+				 void *user);
+/* Puts an address into the index that is not in it, if there is room; it had none, perhaps, so far. */
+void sl_endpoint_index_fill(struct sl_datapath *datapath, const struct sl_address *address, uint32_t policy);
 uint32_t sl_endpoint_count(struct sl_datapath *datapath, uint32_t family); /* counted in the kernel */
 
 /*
@@ -146,6 +161,7 @@ int sl_drops_read(struct sl_datapath *datapath,
 int sl_passes_read(struct sl_datapath *datapath,
 		   struct sluice_counter out[SLUICE_PASS_KIND_COUNT][SLUICE_DIRECTIONS]);
 uint64_t sl_lost_events_read(struct sl_datapath *datapath);
+uint64_t sl_answers_withheld_read(struct sl_datapath *datapath);
 
 /* Drop records while somebody watches; the fd is for poll, `consume` calls back for each record. */
 void sl_watch_drops(struct sl_datapath *datapath, bool on);

@@ -176,6 +176,23 @@ int sl_endpoint_walk(struct sl_datapath *datapath, uint32_t family, uint64_t *po
 	return 0;
 }
 
+uint32_t sl_endpoint_index_check(struct sl_datapath *datapath, uint32_t family, uint64_t *position,
+				 uint32_t max,
+				 uint32_t (*wanted)(const struct sl_address *address, void *user), void *user)
+{
+	const struct sl_index *index = &datapath->index;
+	uint32_t size = family == 4 ? index->size4 : index->size6, first = (uint32_t)*position;
+
+	*position = max < size - first ? first + max : 0;
+	return sl_index_check(index, family, first, max, wanted, user);
+}
+
+void sl_endpoint_index_fill(struct sl_datapath *datapath, const struct sl_address *address, uint32_t policy)
+{
+	if (!sl_index_has(&datapath->index, address))
+		sl_index_set(&datapath->index, address, policy);
+}
+
 static int count_one(const struct sl_address *address, const struct sluice_endpoint *endpoint, void *user)
 {
 	uint32_t *count = user;

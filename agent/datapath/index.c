@@ -98,3 +98,121 @@ void sl_index_clear(const struct sl_index *index)
 	__atomic_store_n(&index->index4[0].entry[0], index->size4 - 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&index->index6[0].entry[0].policy, index->size6 - 1, __ATOMIC_RELEASE);
 }
+
+bool sl_index_has(const struct sl_index *index, const struct sl_address *address)
+{
+	uint64_t prefix;
+	uint32_t word;
+
+	if (address->family == 4) {
+		const struct sluice_index4 *bucket;
+
+		memcpy(&word, address->bytes, sizeof(word));
+		bucket = bucket4(index, word);
+		for (int i = 0; i < SLUICE_INDEX4_ENTRIES; i++)
+			if (bucket->entry[i] && (uint32_t)bucket->entry[i] == word)
+				return true;
+	} else if (address->family == 6) {
+		const struct sluice_index6 *bucket;
+
+		memcpy(&prefix, address->bytes, sizeof(prefix));
+		bucket = bucket6(index, prefix);
+		for (int i = 0; i < SLUICE_INDEX6_ENTRIES; i++)
+			if (bucket->entry[i].policy && bucket->entry[i].prefix == prefix)
+				return true;
+	}
+	return false;
+}
+
+/* --- comparison ------------------------------------------------------------------ */
+
+static bool check_head(const struct sl_index *index, uint32_t family)
+{
+	if (family == 4 && index->index4[0].entry[0] != index->size4 - 1) {
+		__atomic_store_n(&index->index4[0].entry[0], index->size4 - 1, __ATOMIC_RELEASE);
+		return true;
+	}
+	if (family == 6 && index->index6[0].entry[0].policy != index->size6 - 1) {
+		__atomic_store_n(&index->index6[0].entry[0].policy, index->size6 - 1, __ATOMIC_RELEASE);
+		return true;
+	}
+	return false;
+}
+
+static bool is_before4(const struct sluice_index4 *bucket, int end, uint32_t address)
+{
+	for (int i = 0; i < end; i++)
+		if (bucket->entry[i] && (uint32_t)bucket->entry[i] == address)
+			return true;
+	return false;
+}
+
+static uint32_t check_bucket4(const struct sl_index *index, struct sluice_index4 *bucket,
+			      sl_index_wanted wanted, void *user)
+{
+	struct sl_address address = {.family = 4};
+	uint32_t repairs = 0;
+
+	for (int i = 0; i < SLUICE_INDEX4_ENTRIES; i++) {
+		uint32_t word = (uint32_t)bucket->entry[i], slot;
+
+		if (!bucket->entry[i])
+			continue;
+		memcpy(address.bytes, &word, sizeof(word));
+		slot = wanted(&address, user);
+		if (slot != SLUICE_NONE && (uint32_t)(bucket->entry[i] >> 32) == slot + 1 &&
+		    bucket4(index, word) == bucket && !is_before4(bucket, i, word))
+			continue;
+		__atomic_store_n(&bucket->entry[i], 0, __ATOMIC_RELEASE);
+		if (slot != SLUICE_NONE)
+			sl_index_set(index, &address, slot);
+		repairs++;
+	}
+	return repairs;
+}
+
+static bool is_before6(const struct sluice_index6 *bucket, int end, uint64_t prefix)
+{
+	for (int i = 0; i < end; i++)
+		if (bucket->entry[i].policy && bucket->entry[i].prefix == prefix)
+			return true;
+	return false;
+}
+
+static uint32_t check_bucket6(const struct sl_index *index, struct sluice_index6 *bucket,
+			      sl_index_wanted wanted, void *user)
+{
+	struct sl_address address = {.family = 6};
+	uint32_t repairs = 0;
+
+	for (int i = 0; i < SLUICE_INDEX6_ENTRIES; i++) {
+		struct sluice_index6_entry *entry = &bucket->entry[i];
+		uint32_t slot;
+
+		if (!entry->policy)
+			continue;
+		memcpy(address.bytes, &entry->prefix, sizeof(entry->prefix));
+		slot = wanted(&address, user);
+		if (slot != SLUICE_NONE && entry->policy == slot + 1 &&
+		    bucket6(index, entry->prefix) == bucket && !is_before6(bucket, i, entry->prefix))
+			continue;
+		__atomic_store_n(&entry->policy, 0, __ATOMIC_RELEASE);
+		if (slot != SLUICE_NONE)
+			sl_index_set(index, &address, slot);
+		repairs++;
+	}
+	return repairs;
+}
+
+uint32_t sl_index_check(const struct sl_index *index, uint32_t family, uint32_t first, uint32_t count,
+			sl_index_wanted wanted, void *user)
+{
+	uint32_t size = family == 4 ? index->size4 : index->size6, repairs = 0;
+
+	if (first == 0)
+		repairs += check_head(index, family);
+	for (uint32_t i = first ? first : 1; i < size && i - first < count; i++)
+		repairs += family == 4 ? check_bucket4(index, &index->index4[i], wanted, user)
+				       : check_bucket6(index, &index->index6[i], wanted, user);
+	return repairs;
+}

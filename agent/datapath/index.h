@@ -7,6 +7,7 @@
 #ifndef SL_DATAPATH_INDEX_H
 #define SL_DATAPATH_INDEX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "policy/address.h"
@@ -24,5 +25,18 @@ void sl_index_clear(const struct sl_index *index);
 /* The address leads to that slot in policies; in place of an earlier one in one write. */
 void sl_index_set(const struct sl_index *index, const struct sl_address *address, uint32_t policy);
 void sl_index_remove(const struct sl_index *index, const struct sl_address *address);
+bool sl_index_has(const struct sl_index *index, const struct sl_address *address);
+
+/* The slot in policies that the address is to lead to; SLUICE_NONE: none. */
+typedef uint32_t (*sl_index_wanted)(const struct sl_address *address, void *user);
+
+/*
+ * Compares the elements first to first + count - 1 of a family's index with what
+ * they should be. An entry that is nobody's, leads elsewhere, is in a bucket that
+ * is not its own or there twice is taken out, and put where it belongs if that
+ * has room. Returns how many entries were wrong.
+ */
+uint32_t sl_index_check(const struct sl_index *index, uint32_t family, uint32_t first, uint32_t count,
+			sl_index_wanted wanted, void *user);
 
 #endif

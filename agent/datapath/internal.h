@@ -28,11 +28,13 @@ enum sl_map {
 	SL_MAP_SESSIONS,
 	SL_MAP_RULES,
 	SL_MAP_FLOWS,
+	SL_MAP_METERS,
 	SL_MAP_STEERS,
 	SL_MAP_PORTAL,
 	SL_MAP_DROPS,
 	SL_MAP_PASSES,
 	SL_MAP_LOST_EVENTS,
+	SL_MAP_ANSWERS,
 	SL_MAP_EVENTS,
 	SL_MAP_SETTINGS, /* pinned last, and its layout written after that: the set is complete */
 	SL_MAP_COUNT,

@@ -49,11 +49,13 @@ static const struct {
 	[SL_MAP_SESSIONS] = ARRAY("sessions", sluice_session_record),
 	[SL_MAP_RULES] = ARRAY("rules", sluice_rule_record),
 	[SL_MAP_FLOWS] = ARRAY("flows", sluice_flow),
+	[SL_MAP_METERS] = ARRAY("meters", sluice_meter),
 	[SL_MAP_STEERS] = ARRAY("steers", sluice_steer),
 	[SL_MAP_PORTAL] = {"portal", BPF_MAP_TYPE_SOCKMAP, 4, 8},
 	[SL_MAP_DROPS] = PERCPU_ARRAY("drops", struct sluice_drop_count),
 	[SL_MAP_PASSES] = PERCPU_ARRAY("passes", struct sluice_pass_count),
 	[SL_MAP_LOST_EVENTS] = PERCPU_ARRAY("lost_events", __u64),
+	[SL_MAP_ANSWERS] = PERCPU_ARRAY("answers", struct sluice_answers),
 	[SL_MAP_EVENTS] = {"events", BPF_MAP_TYPE_RINGBUF, 0, 0},
 	[SL_MAP_SETTINGS] = ARRAY("settings", sluice_settings),
 #undef HASH
@@ -194,6 +196,8 @@ static uint64_t wanted_entries(const struct sl_datapath_limits *limits, enum sl_
 		return limits->rules;
 	case SL_MAP_FLOWS:
 		return limits->flows;
+	case SL_MAP_METERS:
+		return limits->meters;
 	default:
 		return 0;
 	}
@@ -207,6 +211,7 @@ static int check_limits(const struct sl_datapath_limits *limits, struct sl_error
 	} all[] = {
 		{"sessions", limits->sessions}, {"usage", limits->usage},     {"rules", limits->rules},
 		{"flows", limits->flows},	{"matches", limits->matches}, {"bindings", limits->bindings},
+		{"meters", limits->meters},
 	};
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(all); i++)
@@ -348,6 +353,7 @@ int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err
 		{SL_MAP_SESSIONS, (void **)&maps->sessions, &maps->size.sessions},
 		{SL_MAP_RULES, (void **)&maps->rules, &maps->size.rules},
 		{SL_MAP_FLOWS, (void **)&maps->flows, &maps->size.flows},
+		{SL_MAP_METERS, (void **)&maps->meters, &maps->size.meters},
 		{SL_MAP_STEERS, (void **)&maps->steers, NULL},
 		{SL_MAP_SETTINGS, (void **)&maps->settings, NULL},
 	};

@@ -107,10 +107,28 @@ static bool is_over(const struct sl_track *track, const struct sl_rule *rule, ui
 	return track->deadline_ns && track->deadline_ns <= now && track->content == sl_rule_hash(rule);
 }
 
+static struct sl_track *track_of(struct session *session, const char *id)
+{
+	struct sl_track *track = sl_track_find(session->tracked, id);
+	uint32_t last;
+
+	if (track)
+		return track;
+	track = sl_track_make(session->tracked, id);
+	if (!track)
+		return NULL;
+	/* what it had before its session was looked after here */
+	last = sl_control_last_version(session->desired->config.control, &session->address, id,
+				       SLUICE_ORIGIN_GX);
+	if (last > track->version)
+		track->version = last;
+	return track;
+}
+
 static void compare_rule(struct session *session, const struct sl_rule *rule, uint64_t now)
 {
 	const struct sl_install *install = find_install(session, rule->id);
-	struct sl_track *track = sl_track_make(session->tracked, rule->id);
+	struct sl_track *track = track_of(session, rule->id);
 
 	if (!track) {
 		sl_log(SL_LOG_ERROR, "desired-forgotten", "imsi", "%s", session->subscriber->imsi, "rule",
@@ -163,6 +181,21 @@ static void compare(struct session *session)
 	}
 }
 
+/*
+ * What was put in belongs to one life of a session: another one at the same
+ * address knows nothing of hard timeouts that have passed, nor of refusals. In
+ * a session that is older than the desired state an agent before this one may
+ * have used any version below.
+ */
+static void begin_life(struct session *session, uint64_t since_ns)
+{
+	const struct sl_desired *desired = session->desired;
+
+	if (session->tracked->since_ns != since_ns)
+		sl_tracked_begin(session->tracked, since_ns,
+				 since_ns < desired->started_ns ? desired->config.versions_above : 0);
+}
+
 static int read_session(const struct sl_session_view *view, void *user)
 {
 	struct session *session = user;
@@ -178,6 +211,7 @@ static int read_session(const struct sl_session_view *view, void *user)
 	session->wanted = calloc(SLUICE_RULES_PER_SESSION, sizeof(*session->wanted));
 	if (!session->tracked || !session->installs || !session->removes || !session->wanted)
 		return -ENOMEM;
+	begin_life(session, view->record->since_ns);
 	session->tracked->address = view->address;
 	session->tracked->seen = true;
 	for (uint32_t i = 0; i < view->install_count; i++)
@@ -234,6 +268,11 @@ static void note_add(struct session *session, size_t i)
 
 	if (!track)
 		return;
+	if (request->result == -EAFNOSUPPORT) {
+		/* no refusal: what it was before has gone, and it cannot be there */
+		track->refusals = 0;
+		return;
+	}
 	if (request->result < 0) {
 		note_refusal(track);
 		return;

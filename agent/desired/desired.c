@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "desired/model.h"
 
 uint64_t sl_desired_now(const struct sl_desired *desired)
@@ -30,6 +31,7 @@ int sl_desired_new(const struct sl_desired_config *config, struct sl_desired **o
 	}
 	desired->config = *config;
 	desired->catalog = config->catalog;
+	desired->started_ns = sl_now_ns();
 	desired->next_ns = UINT64_MAX;
 	*out = desired;
 	return 0;

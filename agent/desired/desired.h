@@ -42,6 +42,12 @@ struct sl_desired_config {
 	struct sl_control *control;
 	const struct sl_catalog *catalog; /* may be NULL; see sl_desired_catalog_changed */
 	uint64_t (*now_ns)(void);	  /* since 1970; NULL: CLOCK_REALTIME */
+	/*
+	 * In sessions from before sl_desired_new versions go on above this: more with
+	 * each start of the agent than any given before, such as its epoch. In later
+	 * sessions they begin with 1.
+	 */
+	uint32_t versions_above;
 	void (*on_repair)(const struct sl_desired_repair *repair, void *user); /* may be NULL */
 	void *user;
 };

@@ -31,6 +31,8 @@ struct sl_track {
 
 struct sl_tracked {
 	struct sl_address address;
+	uint64_t since_ns;	 /* of the session; another one at this address begins anew */
+	uint32_t versions_above; /* where ids that are not among the tracks begin */
 	struct sl_track *tracks; /* by id */
 	size_t count;
 	size_t capacity;
@@ -56,6 +58,7 @@ struct sl_desired {
 	struct sl_desired_subscriber *all;
 	struct sl_desired_subscriber *cursor; /* the next one to be checked; NULL: begin anew */
 	size_t rules;
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	uint64_t next_ns;
 	uint64_t repairs;
 	uint64_t checks;
@@ -78,6 +81,8 @@ struct sl_tracked *sl_tracked_find(const struct sl_desired_subscriber *subscribe
 				   const struct sl_address *address);
 struct sl_tracked *sl_tracked_make(struct sl_desired_subscriber *subscriber,
 				   const struct sl_address *address);
+/* Nothing is known any more of what was put in; also before the first time. */
+void sl_tracked_begin(struct sl_tracked *tracked, uint64_t since_ns, uint32_t versions_above);
 void sl_tracked_free(struct sl_tracked *tracked);
 struct sl_track *sl_track_find(const struct sl_tracked *tracked, const char *id);
 /* The pointer holds until the next one is made; NULL: out of memory. */

@@ -62,11 +62,12 @@ static void start_over(struct sl_desired *desired)
 static void on_due(evutil_socket_t fd, short what, void *user)
 {
 	struct sl_desired *desired = user;
+	bool clock_set = desired->timer->clock_set;
 	uint64_t expirations;
 
 	(void)what;
-	if ((read(fd, &expirations, sizeof(expirations)) < 0 && errno == ECANCELED) ||
-	    desired->timer->clock_set)
+	desired->timer->clock_set = false;
+	if ((read(fd, &expirations, sizeof(expirations)) < 0 && errno == ECANCELED) || clock_set)
 		start_over(desired);
 	else
 		sl_desired_run_due(desired);

@@ -33,10 +33,18 @@ struct sl_tracked *sl_tracked_make(struct sl_desired_subscriber *subscriber, con
 	return tracked;
 }
 
-void sl_tracked_free(struct sl_tracked *tracked)
+void sl_tracked_begin(struct sl_tracked *tracked, uint64_t since_ns, uint32_t versions_above)
 {
 	for (size_t i = 0; i < tracked->count; i++)
 		free(tracked->tracks[i].id);
+	tracked->count = 0;
+	tracked->since_ns = since_ns;
+	tracked->versions_above = versions_above;
+}
+
+void sl_tracked_free(struct sl_tracked *tracked)
+{
+	sl_tracked_begin(tracked, 0, 0);
 	free(tracked->tracks);
 	free(tracked);
 }
@@ -71,10 +79,15 @@ static void forget_gone(struct sl_tracked *tracked)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < tracked->count; i++) {
-		if (tracked->tracks[i].owned)
-			tracked->tracks[kept++] = tracked->tracks[i];
-		else
-			free(tracked->tracks[i].id);
+		const struct sl_track *track = &tracked->tracks[i];
+
+		if (track->owned) {
+			tracked->tracks[kept++] = *track;
+			continue;
+		}
+		if (track->version > tracked->versions_above)
+			tracked->versions_above = track->version;
+		free(track->id);
 	}
 	tracked->count = kept;
 }
@@ -105,6 +118,6 @@ struct sl_track *sl_track_make(struct sl_tracked *tracked, const char *id)
 	memmove(&tracked->tracks[at + 1], &tracked->tracks[at],
 		(tracked->count - at) * sizeof(*tracked->tracks));
 	tracked->count++;
-	tracked->tracks[at] = (struct sl_track){.id = copy};
+	tracked->tracks[at] = (struct sl_track){.id = copy, .version = tracked->versions_above};
 	return &tracked->tracks[at];
 }

@@ -26,6 +26,7 @@ struct sl_install {
 	enum sluice_origin origin;
 	uint32_t version;
 	struct sluice_binding binding;
+	uint32_t meter[SLUICE_DIRECTIONS]; /* of the rule's own MBR: slot in meters + 1; 0: not policed */
 	uint64_t since_ns;
 };
 

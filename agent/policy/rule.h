@@ -80,6 +80,7 @@ void sl_rule_table_free(struct sl_rule_table *table); /* and every rule in it */
  * there with one reference more). The argument stays the caller's. -ENOMEM.
  */
 int sl_rule_table_intern(struct sl_rule_table *table, const struct sl_rule *rule, struct sl_rule **out);
+bool sl_rule_table_has(const struct sl_rule_table *table, const struct sl_rule *rule); /* this content */
 struct sl_rule *sl_rule_ref(struct sl_rule *rule);
 
 /* Drops a reference; the last one removes and frees the rule after calling `gone` (may be NULL) with it. */

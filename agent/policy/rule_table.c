@@ -77,13 +77,26 @@ static struct entry *copy(const struct sl_rule *rule, uint64_t hash)
 	return entry;
 }
 
+static struct entry *find(const struct sl_rule_table *table, const struct sl_rule *rule, uint64_t hash)
+{
+	struct entry *entry = NULL;
+
+	HASH_FIND_BYHASHVALUE(hh, table->entries, rule, sizeof(*rule), (unsigned int)(hash ^ hash >> 32),
+			      entry);
+	return entry;
+}
+
+bool sl_rule_table_has(const struct sl_rule_table *table, const struct sl_rule *rule)
+{
+	return find(table, rule, sl_rule_hash(rule)) != NULL;
+}
+
 int sl_rule_table_intern(struct sl_rule_table *table, const struct sl_rule *rule, struct sl_rule **out)
 {
 	uint64_t hash = sl_rule_hash(rule);
 	unsigned int bucket_hash = (unsigned int)(hash ^ hash >> 32);
-	struct entry *entry = NULL;
+	struct entry *entry = find(table, rule, hash);
 
-	HASH_FIND_BYHASHVALUE(hh, table->entries, rule, sizeof(*rule), bucket_hash, entry);
 	if (entry) {
 		*out = sl_rule_ref(&entry->rule);
 		return 0;

@@ -49,12 +49,26 @@ int sl_agent_add_timer(struct sl_agent *agent, uint32_t every_ms, event_callback
 	return add_event(agent, -1, 0, &every, callback, err);
 }
 
+/* A session manager tells starts apart by their epochs, also two within one second. */
+static uint64_t next_epoch(struct sl_agent *agent)
+{
+	struct sluice_settings *settings = sl_datapath_maps(agent->datapath)->settings;
+	uint32_t now = (uint32_t)time(NULL);
+
+	settings->epoch = now > settings->epoch ? now : settings->epoch + 1;
+	return settings->epoch;
+}
+
 static int start_datapath(struct sl_agent *agent, struct sl_error *err)
 {
 	struct sl_datapath_config config;
+	int rc;
 
 	sl_settings_of_datapath(agent->config, &config);
-	return sl_datapath_open(&config, &agent->datapath, &agent->adopted, err);
+	rc = sl_datapath_open(&config, &agent->datapath, &agent->adopted, err);
+	if (rc == 0)
+		agent->epoch = next_epoch(agent);
+	return rc;
 }
 
 static int start_control(struct sl_agent *agent, struct sl_error *err)
@@ -62,6 +76,7 @@ static int start_control(struct sl_agent *agent, struct sl_error *err)
 	struct sl_control_config config = {
 		.datapath = agent->datapath,
 		.qos = agent->qos,
+		.backend = sl_settings_of_backend(agent->config),
 		.keep_retired = agent->config->session_manager.configured,
 		.deny_as_default_drop = agent->config->deny_as_default_drop,
 		.on_event = sl_on_control_event,
@@ -78,16 +93,6 @@ static int start_control(struct sl_agent *agent, struct sl_error *err)
 	return sl_control_new(&config, agent->adopted, &agent->control, err);
 }
 
-/* A session manager tells starts apart by their epochs, also two within one second. */
-static uint64_t next_epoch(struct sl_agent *agent)
-{
-	struct sluice_settings *settings = sl_datapath_maps(agent->datapath)->settings;
-	uint32_t now = (uint32_t)time(NULL);
-
-	settings->epoch = now > settings->epoch ? now : settings->epoch + 1;
-	return settings->epoch;
-}
-
 static int start_service(struct sl_agent *agent, struct sl_error *err)
 {
 	agent->service = (struct sl_service){
@@ -101,7 +106,7 @@ static int start_service(struct sl_agent *agent, struct sl_error *err)
 		.policy = agent->policy,
 		.desired = agent->desired,
 		.unknown_drop = agent->config->unknown_subscriber == SL_UNKNOWN_DROP,
-		.epoch = next_epoch(agent),
+		.epoch = agent->epoch,
 		.started_ms = sl_now_ns() / 1000000,
 		.setup_done = agent->config->startup == SL_STARTUP_SERVE,
 		.detach = sl_agent_detach,
@@ -130,13 +135,14 @@ static int attach(struct sl_agent *agent, struct sl_error *err)
 /*
  * The sockets first: they tell whether another agent is running, before
  * anything in the kernel is touched. Calls are answered when the loop runs.
- * The hooks when the maps hold what is in force.
+ * The addresses of redirect servers before the rules by name, of which some may
+ * redirect to them. The hooks when the maps hold what is in force.
  */
 static int start(struct sl_agent *agent, struct sl_error *err)
 {
 	static int (*const parts[])(struct sl_agent * agent, struct sl_error * err) = {
-		sl_services_listen, sl_http_start,   start_datapath,	sl_queues_start, sl_redirect_start,
-		start_control,	    sl_policy_start, sl_redirect_serve, attach,		 start_service,
+		sl_services_listen, sl_http_start,     start_datapath,	sl_queues_start, sl_redirect_start,
+		start_control,	    sl_redirect_serve, sl_policy_start, attach,		 start_service,
 		start_reports,	    sl_events_start,
 	};
 	int rc = 0;

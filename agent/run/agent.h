@@ -38,6 +38,7 @@ struct sl_agent {
 	struct sl_datapath *datapath;
 	bool is_stopping;
 	bool adopted; /* an earlier run's state, which a failed start must leave alone */
+	uint64_t epoch;
 	struct sl_qos *qos;
 	struct sl_grace *grace;
 	struct sl_control *control;

@@ -99,9 +99,10 @@ void sl_on_control_event(const struct sl_control_event *event, void *user)
 	char address[SL_ADDRESS_TEXT];
 
 	agent->event_counts[event->type]++;
-	if (event->type == SL_EVENT_RULE_FAILED) {
-		sl_log(SL_LOG_WARNING, "rule-failed", "imsi", "%s", event->imsi, "rule", "%s", event->rule_id,
-		       "version", "%u", event->version, "reason", "%s", event->reason, NULL);
+	if (event->type == SL_EVENT_RULE_FAILED || event->type == SL_EVENT_RULE_POLICED) {
+		sl_log(SL_LOG_WARNING, event->type == SL_EVENT_RULE_FAILED ? "rule-failed" : "rule-policed",
+		       "imsi", "%s", event->imsi, "rule", "%s", event->rule_id, "version", "%u",
+		       event->version, "reason", "%s", event->reason, NULL);
 	} else if (event->type == SL_EVENT_RULE_EXPIRED) {
 		sl_log(SL_LOG_INFO, "rule-expired", "imsi", "%s", event->imsi, "rule", "%s", event->rule_id,
 		       "version", "%u", event->version, NULL);

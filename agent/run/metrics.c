@@ -89,6 +89,7 @@ static void add_events(struct sl_metrics *out, const struct sl_agent *agent)
 		[SL_EVENT_SESSION_REDIRECTED] = "session-redirected",
 		[SL_EVENT_SESSION_RELEASED] = "session-released",
 		[SL_EVENT_REPAIRED] = "repaired",
+		[SL_EVENT_RULE_POLICED] = "rule-policed",
 	};
 
 	_Static_assert(SL_ARRAY_SIZE(events) == SL_EVENT_TYPES, "an event has no name");
@@ -179,6 +180,9 @@ static void add_packets(struct sl_metrics *out, const struct sl_agent *agent)
 	sl_metric_family(out, "sluice_drop_records_lost_total", SL_METRIC_COUNTER,
 			 "Records of dropped packets that no watcher saw, because the ring was full.");
 	sl_metric(out, sl_lost_events_read(agent->datapath), NULL);
+	sl_metric_family(out, "sluice_answers_withheld_total", SL_METRIC_COUNTER,
+			 "Rejected packets without an ICMP error, because there were too many of those.");
+	sl_metric(out, sl_answers_withheld_read(agent->datapath), NULL);
 }
 
 static void add_usage(struct sl_metrics *out, const struct sl_agent *agent)

@@ -98,6 +98,7 @@ int sl_policy_start(struct sl_agent *agent, struct sl_error *err)
 {
 	struct sl_desired_config config = {
 		.control = agent->control,
+		.versions_above = (uint32_t)agent->epoch,
 		.on_repair = on_repair,
 		.user = agent,
 	};

@@ -165,8 +165,8 @@ static void on_repair(evutil_socket_t fd, short what, void *user)
 		sl_log(SL_LOG_ERROR, "repair-failed", "what", "%s", "the way to the portal", "reason", "%s",
 		       err.text, NULL);
 	else if (added)
-		sl_log(SL_LOG_WARNING, "repaired", "what", "%s", "rules and routes to the portal", "missing", "%u",
-		       added, NULL);
+		sl_log(SL_LOG_WARNING, "repaired", "what", "%s", "rules and routes to the portal", "missing",
+		       "%u", added, NULL);
 }
 
 int sl_redirect_serve(struct sl_agent *agent, struct sl_error *err)

@@ -26,6 +26,7 @@ void sl_settings_of_datapath(const struct sl_config *from, struct sl_datapath_co
 				.flows = from->limits.flows,
 				.matches = from->limits.matches,
 				.bindings = from->limits.bindings,
+				.meters = from->limits.meters,
 			},
 	};
 	snprintf(out->pin_path, sizeof(out->pin_path), "%s", from->pin_path);
@@ -36,6 +37,17 @@ void sl_settings_of_datapath(const struct sl_config *from, struct sl_datapath_co
 			out->device[out->device_count++].role = (enum sl_device_role)role;
 		}
 	}
+}
+
+enum sl_rate_backend sl_settings_of_backend(const struct sl_config *from)
+{
+	static const enum sl_rate_backend backends[] = {
+		[SL_CONFIG_BACKEND_AUTO] = SL_RATE_AUTO,
+		[SL_CONFIG_BACKEND_SHAPE] = SL_RATE_SHAPE,
+		[SL_CONFIG_BACKEND_POLICE] = SL_RATE_POLICE,
+	};
+
+	return backends[from->qos.backend];
 }
 
 void sl_settings_of_qos(const struct sl_config *from, struct sl_qos_config *out)

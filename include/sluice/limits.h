@@ -11,7 +11,7 @@
  * written with another one and says how to detach; bump it with each change
  * of a key, a value or the meaning of a field.
  */
-#define SLUICE_LAYOUT 2
+#define SLUICE_LAYOUT 3
 
 /* IMSI: 6 to 15 digits (3GPP TS 23.003 clause 2.2), kept as text so that
  * leading zeros survive; with the terminating NUL. Longer: refused. */
@@ -46,7 +46,7 @@
 
 /* Bindings that live in the policy itself; rule ordinals from here on are
  * looked up in the overflow array. */
-#define SLUICE_INLINE_BINDINGS 6
+#define SLUICE_INLINE_BINDINGS 4
 
 /* No index: "none" in every field that names an array slot. */
 #define SLUICE_NONE 0xffffffffu

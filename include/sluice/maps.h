@@ -10,6 +10,7 @@
  * The way of a packet through the maps:
  *   endpoints4|6[address] -> policies[slot] -> branches[slot..] -> matches4|6[block..] -> binding ->
  * usage[slot]
+ *                                                          binding -> meters[slot] -> its parents
  *
  * The way of an update: new branches, match blocks, bindings, usage slots and policy are
  * written where no packet looks; then one endpoint entry is replaced, which
@@ -90,6 +91,8 @@ struct sluice_binding {
 	__u16 uplink_class;   /* HTB minor on core devices, 0 = the default class */
 	__u16 downlink_class; /* HTB minor on access devices, 0 = the default class */
 	__u64 deadline_ns;    /* hard timeout: no match from here on; 0 = none */
+	__u32 uplink_meter;   /* slot in meters + 1: the first that a packet must pass (meter.h); 0 = none */
+	__u32 downlink_meter;
 };
 
 /*
@@ -300,6 +303,12 @@ struct sluice_pass_count {
 	struct sluice_counter passed;
 };
 
+/* answers: value, per CPU; of ICMP errors that BPF makes (bpf/answer.h) */
+struct sluice_answers {
+	__u64 due_ns;	/* when all that were sent would have been at the steady rate */
+	__u64 withheld; /* above the rate: the packet was dropped in silence */
+};
+
 /* settings: the one value that all programs read */
 struct sluice_settings {
 	__u32 layout;	    /* SLUICE_LAYOUT */
@@ -328,11 +337,19 @@ struct sluice_session_record {
 	__u32 downlink_tunnel;
 	__u32 shard;
 	__u32 default_usage;
-	__u32 twin; /* slot + 1 of the subscriber's session of the other family; 0: none */
-	__u32 reserved;
-	__u64 ambr_uplink;
+	__u32 twin;	    /* slot + 1 of the subscriber's session of the other family; 0: none */
+	__u32 uplink_meter; /* of the AMBR: slot in meters + 1; 0: none */
+	__u64 ambr_uplink;  /* bit/s, 0 = none */
 	__u64 ambr_downlink;
+	__u32 downlink_meter;
+	/*
+	 * Usage slot + 1 of a rule that has gone and whose drops are about to become the
+	 * default drop's: then `folded` is to be `folding`, however often. 0: none.
+	 */
+	__u32 folding_usage;
 	__u64 since_ns;
+	struct sluice_counter folded[SLUICE_DIRECTIONS]; /* dropped by rules that have gone */
+	struct sluice_counter folding[SLUICE_DIRECTIONS];
 };
 
 /*
@@ -428,7 +445,7 @@ _Static_assert(sizeof(struct sluice_ip6_prefix) == 8, "endpoints6 key");
 _Static_assert(sizeof(struct sluice_endpoint) == 24, "endpoint value");
 _Static_assert(sizeof(struct sluice_index4) == 64, "an index bucket is a cache line");
 _Static_assert(sizeof(struct sluice_index6) == 64, "an index bucket is a cache line");
-_Static_assert(sizeof(struct sluice_binding) == 16, "binding");
+_Static_assert(sizeof(struct sluice_binding) == 24, "binding");
 _Static_assert(sizeof(struct sluice_policy) == 128, "a policy is two cache lines");
 _Static_assert(sizeof(struct sluice_match4) == 32, "match4");
 _Static_assert(sizeof(struct sluice_match6) == 64, "match6");

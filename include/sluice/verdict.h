@@ -10,20 +10,22 @@
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
 
-#define SLUICE_DROP_REASONS(X)                                                                  \
-	X(NONE, "none", "not dropped")                                                          \
-	X(RULE_DENY, "rule-deny", "the first rule that matched says DENY")                      \
-	X(NO_RULE, "no-rule", "no rule of the session matched: default drop")                   \
-	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session has this address")              \
-	X(MALFORMED, "malformed", "the headers contradict each other or end early")             \
-	X(NOT_IP, "not-ip", "neither IPv4, IPv6 nor a control protocol")                        \
-	X(POLICY_MISSING, "policy-missing", "the session's policy could not be read: a defect") \
-	X(FRAGMENT_OFFSET, "fragment-offset",                                                   \
-	  "a fragment with offset 1, which only serves to hide TCP flags (RFC 3128)")           \
-	X(REDIRECTED, "redirected",                                                             \
-	  "the session is redirected and this is not what can be: see redirect.others")         \
-	X(PORTAL_DOWN, "portal-down", "for the portal, but no agent is running")                \
-	X(INTERFACE_MISSING, "interface-missing", "the rule sends it to an interface that is not there")
+#define SLUICE_DROP_REASONS(X)                                                                           \
+	X(NONE, "none", "not dropped")                                                                   \
+	X(RULE_DENY, "rule-deny", "the first rule that matched says DENY")                               \
+	X(NO_RULE, "no-rule", "no rule of the session matched: default drop")                            \
+	X(UNKNOWN_SUBSCRIBER, "unknown-subscriber", "no session has this address")                       \
+	X(MALFORMED, "malformed", "the headers contradict each other or end early")                      \
+	X(NOT_IP, "not-ip", "neither IPv4, IPv6 nor a control protocol")                                 \
+	X(POLICY_MISSING, "policy-missing", "the session's policy could not be read: a defect")          \
+	X(FRAGMENT_OFFSET, "fragment-offset",                                                            \
+	  "a fragment with offset 1, which only serves to hide TCP flags (RFC 3128)")                    \
+	X(REDIRECTED, "redirected",                                                                      \
+	  "the session is redirected and this is not what can be: see redirect.others")                  \
+	X(PORTAL_DOWN, "portal-down", "for the portal, but no agent is running")                         \
+	X(INTERFACE_MISSING, "interface-missing", "the rule sends it to an interface that is not there") \
+	X(RATE_RULE, "rate-rule", "above the rule's MBR, which is policed")                              \
+	X(RATE_SESSION, "rate-session", "above the session's AMBR")
 
 enum sluice_drop_reason {
 #define X(name, text, why) SLUICE_DROP_##name,

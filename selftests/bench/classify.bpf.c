@@ -60,7 +60,7 @@ int classify(struct __sk_buff *skb)
 		return 1;
 	}
 	if (match_find(&search, packet, policy, SLUICE_UPLINK) == MATCH_RULE)
-		found += search.binding.usage;
+		found += search.usage;
 	else
 		missed++;
 	return 0;

@@ -171,6 +171,7 @@ void bpfrun_reset(struct bpfrun *run)
 	clear_per_cpu(run->tc->maps.drops);
 	clear_per_cpu(run->tc->maps.passes);
 	clear_per_cpu(run->tc->maps.lost_events);
+	clear_per_cpu(run->tc->maps.answers);
 	memset(run->index.index4, 0, array_bytes(run->tc->maps.index4));
 	memset(run->index.index6, 0, array_bytes(run->tc->maps.index6));
 	memset(run->policies, 0, array_bytes(run->tc->maps.policies));

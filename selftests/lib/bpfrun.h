@@ -158,6 +158,7 @@ struct sluice_counter bpfrun_drops(struct bpfrun *run, enum sluice_drop_reason r
 struct sluice_counter bpfrun_passes(struct bpfrun *run, enum sluice_pass_kind kind,
 				    enum sluice_direction direction);
 uint64_t bpfrun_lost_events(struct bpfrun *run);
+uint64_t bpfrun_answers_withheld(struct bpfrun *run);
 
 /* Everything that counts, to compare: usage of all slots, drops and passes. */
 struct bpfrun_counters {

@@ -72,6 +72,20 @@ uint64_t bpfrun_lost_events(struct bpfrun *run)
 	return sum;
 }
 
+uint64_t bpfrun_answers_withheld(struct bpfrun *run)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct sluice_answers values[256];
+	uint64_t sum = 0;
+	uint32_t key = 0;
+
+	if (cpus < 1 || cpus > 256 || bpf_map_lookup_elem(bpf_map__fd(run->tc->maps.answers), &key, values))
+		fail_msg("map answers: %s", strerror(errno));
+	for (int i = 0; i < cpus; i++)
+		sum += values[i].withheld;
+	return sum;
+}
+
 struct bpfrun_counters bpfrun_counters(struct bpfrun *run)
 {
 	struct bpfrun_counters all = {0};

@@ -116,7 +116,8 @@ struct sl_datapath_config fixture_config(void)
 			   .rules = 32,
 			   .flows = 64,
 			   .matches = 128,
-			   .bindings = 256},
+			   .bindings = 256,
+			   .meters = 256},
 		.device = {{"access0", SL_ROLE_ACCESS}, {"core0", SL_ROLE_CORE}},
 		.device_count = 2,
 	};

@@ -33,6 +33,8 @@ void world_start_with(struct world *world, bool adopted, const struct sl_control
 	struct sl_error err = {{0}};
 
 	config.limits = *limits;
+	if (!config.limits.meters)
+		config.limits.meters = 4 * limits->sessions;
 	world->datapath = fixture_start(&config, adopted);
 	world->qos = NULL;
 	if (classes) {

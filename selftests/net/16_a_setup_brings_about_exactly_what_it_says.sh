@@ -56,7 +56,31 @@ expect_code "ActivateFlows before the setup of the new start" 14 call $PIPELINED
 call $PIPELINED/SetupDefaultControllers "{\"epoch\": $epoch}" >/dev/null
 c=$(request "$(imsi 3)" "$(ue4 3)" new:5001:7)
 a=$(request "$(imsi 1)" "$(ue4 1)" keep:5001:1 new:5003:2)
-expect "policy after the restart" SUCCESS "$(setup "$epoch" "$a" "$c" | jq -r .result)"
+expect "more rules than a setup may have" "RESOURCE_EXHAUSTED requests: more than 131072 rules in one setup" \
+	"$(PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT/selftests/lib in_gw /usr/bin/python3 - "$API" "$epoch" <<-'END'
+		import sys
+		import grpc
+		from wire import Wire
+		wire, path = Wire(), "/magma.lte.Pipelined/SetupPolicyFlows"
+		request = wire.method(path)[0](epoch=int(sys.argv[2]))
+		one = request.requests.add()
+		for _ in range(4096):
+		    one.policies.add()
+		for _ in range(32):
+		    request.requests.add().CopyFrom(one)
+		try:
+		    wire.unary(grpc.insecure_channel(sys.argv[1]), path)(request, timeout=20)
+		    print("done")
+		except grpc.RpcError as error:
+		    print(error.code().name, error.details())
+	END
+	)"
+expect_code "it still waits for a setup" 14 call $PIPELINED/ActivateFlows "$a"
+bad='{"sid": {"id": "nobody"}}'
+expect "policy after the restart, beside what cannot be read" SUCCESS \
+	"$(setup "$epoch" "$a" "$bad" "$c" "$bad" "$bad" | jq -r .result)"
+expect_text "one line for all of them" 'event=setup-request-refused requests=3 first="requests\[1\]: sid.id' "$(cat "$LOG")"
+expect "just one" 1 "$(grep -c event=setup-request-refused "$LOG")"
 expect "rules after the restart" "[{\"$(imsi 1)\":[\"keep v1\",\"new v2\"]},{\"$(imsi 3)\":[\"new v7\"]}]" "$(rules)"
 expect "the unchanged rule counts on" "100 30000" "$(used "$(ue4 1)" keep uplink)"
 expect "known and enforced" "2 2" "$(status known_sessions) $(status enforced_sessions)"

@@ -56,7 +56,9 @@ expect "without dyn" '["video v7","voice v0"]' "$(rules "$one")"
 old deactivate "{\"imsi\": \"IMSI$one\", \"rule_ids\": [\"media\"]}" >/dev/null
 expect "without the rules of the base name" '[]' "$(rules "$one")"
 call /magma.lte.Pipelined/DeactivateFlows "{\"sid\": {\"id\": \"IMSI$(imsi 2)\"}, \"policies\": [{\"rule_id\": \"media\"}]}" >/dev/null
-expect "base names in the new field, too" '[]' "$(rules "$(imsi 2)")"
+expect "no base names in the new field" '["video v0","voice v0"]' "$(rules "$(imsi 2)")"
+old deactivate "{\"imsi\": \"IMSI$(imsi 2)\", \"rule_ids\": [\"media\"]}" >/dev/null
+expect "without an address: of all sessions of the subscriber" '[]' "$(rules "$(imsi 2)")"
 
 expect "sluicectl policies" '[["voice",false,[]],["video",false,[]],["media",true,["voice","video"]]]' \
 	"$(ctl -o json policies | jq -c 'sort_by(.is_base_name, .line) | [.[] | [.name, .is_base_name, .rule_ids]]')"

@@ -19,7 +19,14 @@ for family in 4 6; do
 	for n in 1 2 3; do web_server "$INET" "$("host$family" $n)" 80 "real server $n"; done
 done
 
-write_config extra="redirect: {nameservers: [$resolver], others: drop}"
+mkdir "$DIR/policy"
+static_rule() { # PRECEDENCE
+	echo "rules: [{id: page, precedence: $1, redirect: {url: 'http://pay.example/'}}]" >"$DIR/policy/.new"
+	mv "$DIR/policy/.new" "$DIR/policy/rules.yaml"
+}
+static_rule 5
+write_config extra="redirect: {nameservers: [$resolver], others: drop}
+policy: {directory: $DIR/policy}"
 agent_start
 open_session 1
 activate
@@ -73,9 +80,17 @@ expect_text "for people" 'pay\.example +198' "$(ctl redirects)"
 
 # the same over a restart while no name server answers: what was open stays open
 echo 'pay.example silent' >"$records.new" && mv "$records.new" "$records"
+call /magma.lte.Pipelined/ActivateFlows "{\"sid\": {\"id\": \"IMSI$(imsi 2)\"}, \"ip_addr\": \"$(ue4 2)\",
+	\"policies\": [{\"version\": 1, \"rule\": {\"id\": \"page\"}}]}" >/dev/null
+static_opens() { [[ $(fetch "$(ue4 2)" "$(url "$(host4 3)")" --max-time 2) = *"real server 3"* ]]; }
+expect "a rule of the directory that redirects there" yes "$(static_opens && echo yes || echo no)"
 agent_stop
+static_rule 6
 agent_start
 expect "open after a restart without an answer" yes "$(opens 3 && echo yes || echo no)"
+expect "and for a rule that the directory has changed meanwhile" yes "$(static_opens && echo yes || echo no)"
+expect "which is the new one" 6 "$(call /sluice.v1.Admin/ListSessions '{"rules": true}' |
+	jq '[.sessions[].rules[]? | select(.rule_id == "page") | .precedence][0]')"
 for family in 4 6; do redirect "$(imsi 1)" "$("ue$family" 1)" URL 'http://PAY.example/top-up?from=sluice'; done
 expect "open after the same activation" yes "$(opens 3 && echo yes || echo no)"
 server_is "$(host4 2)" "$(host6 2)" 5

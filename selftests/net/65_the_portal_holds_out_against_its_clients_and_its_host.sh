@@ -80,6 +80,19 @@ done
 expect_text "the gateway's own page for others" "gateway's own" "$(fetch "$(ue4 2)" "$(url 10.60.255.254)")"
 expect_text "and not for who is redirected" '^HTTP/1.1 302 ' "$(fetch "$(ue4 1)" "$(url 10.60.255.254)")"
 
+# a firewall that gives packets from the core, or those of this host, the mark of an answer
+in_gw nft 'table inet marks {
+	chain forwarded { type filter hook prerouting priority mangle; iifname "core0" meta mark set 0xffff; }
+	chain made { type route hook output priority mangle; oifname "acc0" meta mark set 0xffff; }
+}'
+answers=$(passed answer downlink)
+before=$(used "$(ue4 1)" all downlink)
+send_down "$(host4 3)" "$(ue4 1)" --sport 4000 --dport 4001 --count 5 --size 100 >/dev/null
+for _ in 1 2 3; do in_gw bash -c "echo -n sluice >/dev/udp/$(ue4 1)/4001"; done
+expect "the subscriber's rules have judged them" "8 602" "$(minus "$(used "$(ue4 1)" all downlink)" "$before")"
+expect "none has passed as an answer" "$answers" "$(passed answer downlink)"
+in_gw nft delete table inet marks
+
 # bounds: many connections of one, silence, slowness, size
 cat >"$DIR/clients.py" <<-'END'
 	import socket, sys, time

@@ -24,9 +24,9 @@
 #define SERVER4 "198.51.100.9"
 #define SERVER6 "2001:db8:ffff::9"
 
-#define REDIRECT  7    /* TC_ACT_REDIRECT */
-#define LO	  1    /* the device of test runs */
-#define ELSEWHERE 4242 /* an interface that nobody asks for */
+#define REDIRECT 7 /* TC_ACT_REDIRECT */
+#define LO	 1 /* the device of test runs */
+#define ELSEWHERE 4242 /* an interface that is not asked for its existence */
 
 enum { RESET_PORT = 443, REJECT_PORT = 5000, PORTAL_PORT = 80, STEER_PORT = 7000, MIRROR_PORT, GONE_PORT };
 
@@ -437,13 +437,17 @@ static void an_answer_passes_on_its_way_out_and_nothing_else_does(void **state)
 	assert_int_equal(bpfrun_passes(run, SLUICE_PASS_ANSWER, SLUICE_DOWNLINK).bytes, 40);
 	assert_int_equal(USAGE(7)->downlink_dropped.packets, 0);
 
-	/* the same mark on what came from elsewhere, or another mark from here */
-	context.received_on = 0;
-	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_EGRESS, &packet, &context).verdict, BPFRUN_TC_DROP);
+	/* the same mark on what came from elsewhere, this host or a core device, or another mark from here */
+	for (uint32_t device = 0; device <= LO + 1; device += 2) {
+		context.received_on = device;
+		assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_EGRESS, &packet, &context).verdict,
+				 BPFRUN_TC_DROP);
+	}
 	context.received_on = LO;
 	context.mark = SLUICE_MARK_PORTAL;
 	assert_int_equal(bpfrun_packet(run, BPFRUN_ACCESS_EGRESS, &packet, &context).verdict, BPFRUN_TC_DROP);
-	assert_int_equal(USAGE(7)->downlink_dropped.packets, 2);
+	assert_int_equal(bpfrun_passes(run, SLUICE_PASS_ANSWER, SLUICE_DOWNLINK).packets, 1);
+	assert_int_equal(USAGE(7)->downlink_dropped.packets, 3);
 }
 
 static void xdp_leaves_to_tc_what_is_answered(void **state)

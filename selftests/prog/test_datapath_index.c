@@ -120,6 +120,162 @@ static void a_start_makes_the_index_anew_from_what_is_published(void **state)
 	world_stop(&world);
 }
 
+/* --- damage ------------------------------------------------------------------------ */
+
+static struct sl_audit_stats one_pass(struct world *world)
+{
+	struct sl_audit_stats stats;
+	uint64_t until;
+
+	sl_control_audit_stats(world->control, &stats);
+	until = stats.passes + 2; /* from where it is to the end of a whole one */
+	for (int step = 0; step < 300 && stats.passes < until; step++) {
+		sl_control_audit(world->control, 8);
+		sl_control_audit_stats(world->control, &stats);
+	}
+	assert_int_equal(stats.passes, until);
+	return stats;
+}
+
+static uint32_t word_of(const char *text)
+{
+	struct sl_address address;
+	uint32_t word;
+
+	assert_int_equal(sl_address_parse("address", text, &address, NULL), 0);
+	memcpy(&word, address.bytes, sizeof(word));
+	return word;
+}
+
+/* The bucket of an IPv4 address, to be read or written. */
+static uint32_t bucket4_of(int fd, const char *text, struct sluice_index4 *bucket)
+{
+	uint32_t slot = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(fd, &slot, bucket), 0);
+	slot = sluice_index4_bucket(word_of(text), (uint32_t)bucket->entry[0]);
+	assert_int_equal(bpf_map_lookup_elem(fd, &slot, bucket), 0);
+	return slot;
+}
+
+static void start_audited(struct world *world)
+{
+	world_start(world, false, true, 0);
+	world_activate_ok(world, IMSI_A, ADDRESS_A, &permit, 1);
+	world_activate_ok(world, IMSI_B, PREFIX6, &permit, 1);
+	assert_int_equal(one_pass(world).repairs, 0);
+}
+
+static void end_audited(struct world *world, uint64_t repairs)
+{
+	assert_int_equal(one_pass(world).repairs, repairs);
+	assert_int_equal(indexed(ADDRESS_A), published(world, ADDRESS_A));
+	assert_int_equal(indexed(PREFIX6), published(world, PREFIX6));
+	world_deactivate(world, IMSI_A, ADDRESS_A, NULL, true);
+	world_deactivate(world, IMSI_B, NULL, NULL, true);
+	world_acknowledge_all(world);
+	world_assert_nothing_used(world);
+	world_stop(world);
+}
+
+/* The subscriber's own policy of before, perhaps: no tag tells that it is the wrong one. */
+static void an_entry_that_leads_to_another_policy_is_put_right(void **state)
+{
+	_cleanup_fd_ int four = -1, six = -1;
+	struct sluice_index4 bucket4;
+	struct sluice_index6 bucket6;
+	struct sl_audit_stats stats;
+	struct world world;
+
+	(void)state;
+	start_audited(&world);
+	four = open_map("index4");
+	six = open_map("index6");
+	for (uint32_t slot = bucket4_of(four, ADDRESS_A, &bucket4), i = 0; i < SLUICE_INDEX4_ENTRIES; i++) {
+		if ((uint32_t)bucket4.entry[i] != word_of(ADDRESS_A))
+			continue;
+		bucket4.entry[i] += 5ull << 32;
+		assert_int_equal(bpf_map_update_elem(four, &slot, &bucket4, BPF_EXIST), 0);
+	}
+	for (uint32_t slot = 1; bpf_map_lookup_elem(six, &slot, &bucket6) == 0; slot++) {
+		for (int i = 0; i < SLUICE_INDEX6_ENTRIES; i++)
+			if (bucket6.entry[i].policy)
+				bucket6.entry[i].policy += 5;
+		assert_int_equal(bpf_map_update_elem(six, &slot, &bucket6, BPF_EXIST), 0);
+	}
+	assert_int_equal(indexed(ADDRESS_A), published(&world, ADDRESS_A) + 5);
+	assert_int_equal(indexed(PREFIX6), published(&world, PREFIX6) + 5);
+	stats = one_pass(&world);
+	assert_int_equal(stats.repairs, 2);
+	assert_string_equal(stats.last, "1 entry(ies) of index6");
+	end_audited(&world, 2);
+}
+
+static void entries_of_nobody_and_of_another_bucket_are_taken_out(void **state)
+{
+	_cleanup_fd_ int four = -1;
+	struct sluice_index4 bucket;
+	struct world world;
+	uint32_t slot;
+
+	(void)state;
+	start_audited(&world);
+	four = open_map("index4");
+	slot = bucket4_of(four, "192.0.2.66", &bucket);
+	bucket.entry[7] = 3ull << 32 | word_of("192.0.2.66");
+	assert_int_equal(bpf_map_update_elem(four, &slot, &bucket, BPF_EXIST), 0);
+	/* the right policy twice: only the first one would follow a change */
+	slot = bucket4_of(four, ADDRESS_A, &bucket);
+	bucket.entry[7] = (uint64_t)(published(&world, ADDRESS_A) + 1) << 32 | word_of(ADDRESS_A);
+	assert_int_equal(bpf_map_update_elem(four, &slot, &bucket, BPF_EXIST), 0);
+	assert_int_equal(one_pass(&world).repairs, 1); /* told as one: all that a step found */
+	assert_int_equal(indexed("192.0.2.66"), SLUICE_NONE);
+	bucket4_of(four, ADDRESS_A, &bucket);
+	assert_true(bucket.entry[7] == 0);
+	end_audited(&world, 1);
+}
+
+static void a_wrong_number_of_buckets_is_put_right(void **state)
+{
+	_cleanup_fd_ int four = -1, six = -1;
+	struct sluice_index6 head6;
+	struct sluice_index4 head;
+	uint32_t slot = 0, buckets;
+	struct world world;
+
+	(void)state;
+	start_audited(&world);
+	four = open_map("index4");
+	six = open_map("index6");
+	assert_int_equal(bpf_map_lookup_elem(four, &slot, &head), 0);
+	buckets = (uint32_t)head.entry[0];
+	head.entry[0] = buckets + 1;
+	assert_int_equal(bpf_map_update_elem(four, &slot, &head, BPF_EXIST), 0);
+	assert_int_equal(bpf_map_lookup_elem(six, &slot, &head6), 0);
+	head6.entry[0].policy = 0;
+	assert_int_equal(bpf_map_update_elem(six, &slot, &head6, BPF_EXIST), 0);
+	assert_int_equal(one_pass(&world).repairs, 2);
+	assert_int_equal(bpf_map_lookup_elem(four, &slot, &head), 0);
+	assert_int_equal(head.entry[0], buckets);
+	end_audited(&world, 2);
+}
+
+static void an_entry_that_is_missing_comes_back(void **state)
+{
+	_cleanup_fd_ int four = -1;
+	const struct sluice_index4 nothing = {{0}};
+	struct world world;
+
+	(void)state;
+	start_audited(&world);
+	four = open_map("index4");
+	for (uint32_t slot = 1; bpf_map_update_elem(four, &slot, &nothing, BPF_EXIST) == 0; slot++)
+		;
+	assert_int_equal(indexed(ADDRESS_A), SLUICE_NONE);
+	one_pass(&world);
+	end_audited(&world, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_devices, fixture_no_devices)
 
 int main(void)
@@ -127,6 +283,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_index_follows_every_publication_and_forgets_the_ended),
 		TEST(a_start_makes_the_index_anew_from_what_is_published),
+		TEST(an_entry_that_leads_to_another_policy_is_put_right),
+		TEST(entries_of_nobody_and_of_another_bucket_are_taken_out),
+		TEST(a_wrong_number_of_buckets_is_put_right),
+		TEST(an_entry_that_is_missing_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

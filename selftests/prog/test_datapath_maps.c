@@ -20,7 +20,7 @@
 static const char *const all_maps[] = {
 	"endpoints4", "endpoints6", "policies",	   "bindings",	   "matches4", "matches6", "branches",
 	"index4",     "index6",	    "usage",	   "usage_owners", "sessions", "rules",	   "flows",
-	"drops",      "passes",	    "lost_events", "events",	   "settings",
+	"drops",      "passes",	    "lost_events", "events",	   "settings", "answers",
 };
 
 static int open_map(const char *name)
@@ -447,7 +447,9 @@ static void drops_and_passes_are_summed_over_the_cpus(void **state)
 	uint64_t *lost = calloc((size_t)cpus, sizeof(*lost));
 	_cleanup_fd_ int drops_fd = open_map("drops");
 	_cleanup_fd_ int passes_fd = open_map("passes");
+	struct sluice_answers *answers = calloc((size_t)cpus, sizeof(*answers));
 	_cleanup_fd_ int lost_fd = open_map("lost_events");
+	_cleanup_fd_ int answers_fd = open_map("answers");
 	__u32 zero = 0;
 
 	(void)state;
@@ -458,10 +460,12 @@ static void drops_and_passes_are_summed_over_the_cpus(void **state)
 		dropped[cpu].dropped = (struct sluice_counter){.bytes = 1000, .packets = 10};
 		passed[cpu].passed = (struct sluice_counter){.bytes = 300, .packets = 3};
 		lost[cpu] = 7;
+		answers[cpu].withheld = 11;
 	}
 	assert_int_equal(bpf_map_update_elem(drops_fd, &drop, dropped, BPF_ANY), 0);
 	assert_int_equal(bpf_map_update_elem(passes_fd, &pass, passed, BPF_ANY), 0);
 	assert_int_equal(bpf_map_update_elem(lost_fd, &zero, lost, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(answers_fd, &zero, answers, BPF_ANY), 0);
 	assert_int_equal(sl_drops_read(datapath, drops), 0);
 	assert_int_equal(sl_passes_read(datapath, passes), 0);
 	assert_int_equal(drops[SLUICE_DROP_NO_RULE][SLUICE_DOWNLINK].bytes, 1000 * cpus);
@@ -470,9 +474,11 @@ static void drops_and_passes_are_summed_over_the_cpus(void **state)
 	assert_int_equal(passes[SLUICE_PASS_DHCP][SLUICE_UPLINK].bytes, 300 * cpus);
 	assert_int_equal(passes[SLUICE_PASS_DHCP][SLUICE_UPLINK].packets, 3 * cpus);
 	assert_int_equal(sl_lost_events_read(datapath), 7 * (uint64_t)cpus);
+	assert_int_equal(sl_answers_withheld_read(datapath), 11 * (uint64_t)cpus);
 	free(dropped);
 	free(passed);
 	free(lost);
+	free(answers);
 	fixture_close(datapath);
 }
 

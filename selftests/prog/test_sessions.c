@@ -65,7 +65,10 @@ static void rules_beyond_the_inline_bindings_go_to_the_overflow(void **state)
 	policy = world_policy(&world, ADDRESS_A);
 	assert_int_equal(policy->rules, 10);
 	overflow = &sl_datapath_maps(world.datapath)->bindings[policy->bindings];
-	assert_string_equal(sl_datapath_maps(world.datapath)->usage_owners[overflow[3].usage].rule_id, "r9");
+	assert_string_equal(sl_datapath_maps(world.datapath)
+				    ->usage_owners[overflow[9 - SLUICE_INLINE_BINDINGS].usage]
+				    .rule_id,
+			    "r9");
 	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
 	world_assert_nothing_used(&world);
 	world_stop(&world);

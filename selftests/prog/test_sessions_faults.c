@@ -9,9 +9,11 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "control/model.h"
 #include "session_world.h"
 
@@ -283,6 +285,130 @@ static void usage_is_reported_under_the_address_that_was_given_last(void **state
 	world_stop(&world);
 }
 
+/* --- hard timeouts ----------------------------------------------------------------- */
+
+static uint32_t expired;
+
+static void count_expired(const struct sl_control_event *event, void *user)
+{
+	(void)user;
+	expired += event->type == SL_EVENT_RULE_EXPIRED;
+}
+
+static void wait_ms(long ms)
+{
+	const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+static void an_expiry_that_fails_is_tried_again_later_and_told_when_it_is_done(void **state)
+{
+	struct sl_datapath_limits limits = fixture_config().limits;
+	struct rule_spec timed[6];
+	uint32_t slots[256], taken = 0;
+	struct world world;
+	char ids[6][4];
+
+	(void)state;
+	expired = 0;
+	world_start_with(&world, false,
+			 &(struct sl_control_config){.keep_retired = true, .on_event = count_expired},
+			 &limits, 0);
+	for (uint32_t i = 0; i < 6; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "t%u", i);
+		timed[i] =
+			(struct rule_spec){.id = ids[i], .version = 1, .precedence = i, .hard_timeout_s = 1};
+	}
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, timed, 6);
+	sl_grace_drain(world.grace);
+	while (taken < SL_ARRAY_SIZE(slots) &&
+	       sl_slots_take(&world.control->slots, SL_SLOT_POLICY, 1, &slots[taken], NULL) == 0)
+		taken++;
+	assert_int_equal(world.control->deadlines.count, 6);
+	wait_ms(1100);
+	for (int i = 0; i < 5; i++) {
+		sl_control_expire(world.control);
+		assert_int_equal(world.control->deadlines.count, 6);
+	}
+	assert_int_equal(expired, 0);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 6);
+	while (taken > 0)
+		sl_slots_release(&world.control->slots, SL_SLOT_POLICY, slots[--taken], 1);
+	/* there is room, but its time has not come */
+	sl_control_expire(world.control);
+	assert_int_equal(expired, 0);
+	wait_ms(1100);
+	sl_control_expire(world.control);
+	assert_int_equal(expired, 6);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 0);
+	sl_control_expire(world.control);
+	assert_int_equal(expired, 6);
+	assert_int_equal(world.control->deadlines.count, 0);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
+}
+
+/* --- records twice -------------------------------------------------------------------- */
+
+/* Two records of one content, of which the second is named by usage in force or by retired usage. */
+static void restart_with_a_content_twice(bool retired)
+{
+	const struct sluice_rule_record *first;
+	struct sl_usage_record record;
+	struct sl_maps *maps;
+	struct world world;
+	uint32_t usage;
+
+	world_start(&world, false, true, 0);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, &permit, 1);
+	usage = world_policy(&world, ADDRESS_A)->binding[0].usage;
+	world_count_bytes(&world, usage, 42);
+	world_activate_ok(&world, IMSI_B, ADDRESS_B, &permit, 1);
+	if (retired)
+		world_deactivate(&world, IMSI_A, ADDRESS_A, "rule", false);
+	maps = sl_datapath_maps(world.datapath);
+	first = &maps->rules[maps->usage_owners[usage].rule];
+	maps->rules[20] = *first;
+	maps->rules[20].first_flow = 40;
+	memcpy(&maps->flows[40], &maps->flows[first->first_flow], 2 * sizeof(maps->flows[0]));
+	maps->usage_owners[usage].rule = 20;
+	world_stop(&world);
+
+	for (int restart = 0; restart < 2; restart++) {
+		world_start(&world, true, true, 0);
+		maps = sl_datapath_maps(world.datapath);
+		assert_int_equal(world_used(&world, "rules"), 1);
+		assert_int_equal(world_used(&world, "flows"), 2);
+		assert_int_equal(maps->rules[20].in_use, 0);
+		assert_true(world_find_record(&world, "rule", 1, &record));
+		assert_int_equal(record.usage.uplink.bytes, 42);
+		assert_int_equal(record.retired, retired);
+		if (restart)
+			break;
+		world_stop(&world);
+	}
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_deactivate(&world, IMSI_B, ADDRESS_B, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
+}
+
+static void a_restart_keeps_one_record_of_a_content_that_is_there_twice(void **state)
+{
+	(void)state;
+	restart_with_a_content_twice(false);
+}
+
+static void retired_usage_follows_to_the_record_that_is_kept(void **state)
+{
+	(void)state;
+	restart_with_a_content_twice(true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_devices, fixture_no_devices)
 
 int main(void)
@@ -298,6 +424,9 @@ int main(void)
 		TEST(deadlines_of_rules_that_are_not_touched_are_remembered_once),
 		TEST(a_session_with_rules_of_the_other_origin_survives_the_end_of_its_default_drop),
 		TEST(usage_is_reported_under_the_address_that_was_given_last),
+		TEST(an_expiry_that_fails_is_tried_again_later_and_told_when_it_is_done),
+		TEST(a_restart_keeps_one_record_of_a_content_that_is_there_twice),
+		TEST(retired_usage_follows_to_the_record_that_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

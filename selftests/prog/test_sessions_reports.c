@@ -132,6 +132,76 @@ static void without_the_switch_what_a_rule_drops_is_said_of_the_rule(void **stat
 	world_stop(&world);
 }
 
+/*
+ * The agent dies while what a rule has dropped, 1000 bytes, becomes the default
+ * drop's, after that many steps of it. Once it is there it is there for good:
+ * when the rest has been acknowledged, 1100 bytes are said, not less and not more.
+ */
+static uint64_t said_after_a_crash(uint32_t steps)
+{
+	const struct rule_spec both[] = {permit, deny};
+	struct sluice_session_record *record;
+	const struct sluice_policy *policy;
+	struct sl_maps *maps;
+	struct world world;
+	uint32_t usage;
+	uint64_t bytes;
+
+	start_like_pipelined(&world, false);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, both, 2);
+	policy = world_policy(&world, ADDRESS_A);
+	usage = policy->binding[0].usage;
+	drop_bytes(&world, policy->default_usage, 100);
+	drop_bytes(&world, usage, 1000);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, "blocked", false);
+	world_stop(&world);
+
+	start_like_pipelined(&world, true);
+	maps = sl_datapath_maps(world.datapath);
+	record = &maps->sessions[world_policy(&world, ADDRESS_A)->session];
+	/* the steps of sl_usage_drop */
+	if (steps > 0)
+		record->folding[SLUICE_UPLINK] = (struct sluice_counter){1000, 1};
+	if (steps > 1)
+		record->folding_usage = usage + 1;
+	if (steps > 2)
+		record->folded[SLUICE_UPLINK].bytes = 1000;
+	if (steps > 3)
+		record->folded[SLUICE_UPLINK].packets = 1;
+	if (steps > 4)
+		memset(&maps->usage_owners[usage], 0, sizeof(maps->usage_owners[usage]));
+	if (steps > 5)
+		memset(&maps->usage[usage], 0, sizeof(maps->usage[usage]));
+	if (steps > 6)
+		record->folding_usage = 0;
+	world_stop(&world);
+
+	start_like_pipelined(&world, true);
+	bytes = said(&world, SL_DEFAULT_DROP_RULE);
+	assert_int_equal(bytes, 1100);
+	world_acknowledge_all(&world);
+	bytes = said(&world, SL_DEFAULT_DROP_RULE);
+	assert_int_equal(world_used(&world, "usage"), 2);
+	/* the mark has gone: another restart adds nothing */
+	world_stop(&world);
+	start_like_pipelined(&world, true);
+	assert_int_equal(said(&world, SL_DEFAULT_DROP_RULE), bytes);
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_acknowledge_all(&world);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
+	return bytes;
+}
+
+static void a_crash_counts_no_dropped_byte_twice_and_loses_none(void **state)
+{
+	for (uint32_t steps = 0; steps <= 7; steps++) {
+		assert_int_equal(said_after_a_crash(steps), 1100);
+		fixture_no_devices(state);
+		fixture_devices(state);
+	}
+}
+
 /* --- many sessions that end at once ------------------------------------------------------ */
 
 #define MANY	   20000u
@@ -292,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_deny_rule_drops_is_said_of_the_default_drop_and_never_goes_back),
 		TEST(without_the_switch_what_a_rule_drops_is_said_of_the_rule),
+		TEST(a_crash_counts_no_dropped_byte_twice_and_loses_none),
 		TEST(the_final_usage_of_20000_sessions_arrives_before_any_is_taken_for_ended),
 	};
 

@@ -339,10 +339,10 @@ static void a_change_that_fails_late_leaves_rate_and_users_of_the_queue_as_they_
 	}
 	specs[0].mbr_downlink = 5000000;
 	/* one binding each beyond those in the policy, then all the others */
-	world_activate_ok(&world, IMSI_A, ADDRESS_A, specs, 7);
-	world_activate_ok(&world, IMSI_A, ADDRESS_A6, specs, 7);
-	world_activate_ok(&world, IMSI_B, ADDRESS_B, specs + 1, 15);
-	world_activate_ok(&world, IMSI_B, ADDRESS_B6, specs + 1, 13);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, specs, SLUICE_INLINE_BINDINGS + 1);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A6, specs, SLUICE_INLINE_BINDINGS + 1);
+	world_activate_ok(&world, IMSI_B, ADDRESS_B, specs + 1, SLUICE_INLINE_BINDINGS + 9);
+	world_activate_ok(&world, IMSI_B, ADDRESS_B6, specs + 1, SLUICE_INLINE_BINDINGS + 7);
 	assert_int_equal(world_used(&world, "bindings"), limits.bindings);
 	four = class_of(&world, ADDRESS_A, "r0");
 	six = class_of(&world, ADDRESS_A6, "r0");

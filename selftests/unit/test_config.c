@@ -82,8 +82,9 @@ static void every_key_reaches_its_field(void **state)
 		 "policy: {directory: /srv/policy}\ndesired: {check_interval: 20s}\n"
 		 "pin_path: /sys/fs/bpf/a/b\n"
 		 "startup: serve\nunknown_subscriber: pass\ndatapath: {mode: xdp}\n"
-		 "qos: {pool: 64, link_rate: 2.5Gbit, default_rate: 100Mbit}\n"
-		 "limits: {sessions: 16, usage: 64, rules: 17, flows: 18, matches: 65, bindings: 66}\n"
+		 "qos: {backend: police, pool: 64, link_rate: 2.5Gbit, default_rate: 100Mbit}\n"
+		 "limits: {sessions: 16, usage: 64, rules: 17, flows: 18, matches: 65, bindings: 66, meters: "
+		 "67}\n"
 		 "log: {level: debug}\n",
 		 &config, &err) < 0)
 		fail_msg("%s", err.text);
@@ -109,6 +110,7 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(config.unknown_subscriber, SL_UNKNOWN_PASS);
 	assert_int_equal(config.mode, SL_CONFIG_MODE_XDP);
 	assert_int_equal(config.log_level, SL_LOG_DEBUG);
+	assert_int_equal(config.qos.backend, SL_CONFIG_BACKEND_POLICE);
 	assert_int_equal(config.qos.pool, 64);
 	assert_true(config.qos.link_rate == 2500000000);
 	assert_int_equal(config.qos.default_rate, 100000000);
@@ -118,6 +120,7 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(config.limits.flows, 18);
 	assert_int_equal(config.limits.matches, 65);
 	assert_int_equal(config.limits.bindings, 66);
+	assert_int_equal(config.limits.meters, 67);
 }
 
 static void the_default_class_gets_the_link_unless_the_file_says_less(void **state)

@@ -218,6 +218,25 @@ static void an_old_address_is_read_where_there_is_no_new_one_and_the_message_sta
 	sl_activation_clear(&activation);
 }
 
+static void a_rule_of_the_old_field_says_what_of_it_is_not_done(void **state)
+{
+	Magma__Lte__HeaderEnrichment enrichment = MAGMA__LTE__HEADER_ENRICHMENT__INIT;
+	char *urls[] = {"http://a.example/"};
+	const struct world *world = *state;
+	struct sl_activation activation;
+	struct message message = {0};
+
+	message_init(&message);
+	add_dynamic(&message, "dyn");
+	enrichment.urls = urls;
+	enrichment.n_urls = 1;
+	message.dynamic[0].he = &enrichment;
+	activation = read_message(world, &message);
+	assert_non_null(activation.rules[0][0].rule);
+	assert_non_null(strstr(activation.rules[0][0].note, "rule.he"));
+	sl_activation_clear(&activation);
+}
+
 static void the_origin_of_the_request_is_that_of_all_its_rules(void **state)
 {
 	Magma__Lte__RequestOriginType origin = MAGMA__LTE__REQUEST_ORIGIN_TYPE__INIT;
@@ -238,29 +257,68 @@ static void the_origin_of_the_request_is_that_of_all_its_rules(void **state)
 
 static void more_names_than_allowed_refuse_the_request_and_leave_it_as_it_was(void **state)
 {
-	char *names[SL_NAMED_RULES / 2 + 1];
+	char *names[SL_REQUEST_RULES / 2 + 1];
 	const struct world *world = *state;
 	struct sl_activation activation;
 	struct message message = {0};
 	struct sl_error err = {""};
 
 	message_init(&message);
-	for (size_t i = 0; i < SL_NAMED_RULES / 2 + 1; i++)
+	for (size_t i = 0; i < SL_REQUEST_RULES / 2 + 1; i++)
 		names[i] = "media";
 	message.wire.rule_ids = names;
-	message.wire.n_rule_ids = SL_NAMED_RULES / 2 + 1;
+	message.wire.n_rule_ids = SL_REQUEST_RULES / 2 + 1;
 	assert_int_equal(sl_activation_read(&message.wire, &activation, &err), 0);
 	assert_int_equal(sl_activation_complete(&message.wire, world->catalog, &activation, &err), -E2BIG);
 	assert_int_equal(activation.storage_count, 0);
 	message.wire.n_rule_ids--;
 	assert_int_equal(sl_activation_complete(&message.wire, world->catalog, &activation, &err), 0);
-	assert_int_equal(activation.named_count, SL_NAMED_RULES);
+	assert_int_equal(activation.named_count, SL_REQUEST_RULES);
 	sl_activation_clear(&activation);
 }
 
-static void a_deactivation_names_rules_and_base_names_in_both_fields(void **state)
+static void more_policies_than_allowed_refuse_a_request_whole(void **state)
 {
-	static const char *const wanted[] = {"dyn", "media", "voice", "video", "voice"};
+	static Magma__Lte__VersionedPolicy *policies[SL_REQUEST_RULES + 1];
+	static Magma__Lte__VersionedPolicyID *ids[SL_REQUEST_RULES + 1];
+	Magma__Lte__DeactivateFlowsRequest wire = MAGMA__LTE__DEACTIVATE_FLOWS_REQUEST__INIT;
+	Magma__Lte__VersionedPolicyID id = MAGMA__LTE__VERSIONED_POLICY_ID__INIT;
+	struct sl_deactivations deactivations = {.count = 77};
+	struct sl_activation activation = {.storage_count = 77};
+	struct message message = {0};
+	struct sl_error err = {""};
+
+	(void)state;
+	message_init(&message);
+	add_policy(&message, "voice", 1);
+	id.rule_id = "voice";
+	for (size_t i = 0; i < SL_REQUEST_RULES + 1; i++) {
+		policies[i] = &message.policies[0];
+		ids[i] = &id;
+	}
+	message.wire.policies = policies;
+	message.wire.n_policies = SL_REQUEST_RULES + 1;
+	assert_int_equal(sl_activation_read(&message.wire, &activation, &err), -E2BIG);
+	assert_int_equal(activation.storage_count, 77);
+	assert_string_equal(err.text, "policies: 4097 rules in one request; allowed: at most 4096");
+	message.wire.n_policies--;
+	assert_int_equal(sl_activation_read(&message.wire, &activation, &err), 0);
+	sl_activation_clear(&activation);
+
+	wire.sid = &message.sid;
+	wire.policies = ids;
+	wire.n_policies = SL_REQUEST_RULES + 1;
+	assert_int_equal(sl_deactivation_read(&wire, &deactivations, &err), -E2BIG);
+	assert_int_equal(deactivations.count, 77);
+	assert_string_equal(err.text, "policies: 4097 rules in one request; allowed: at most 4096");
+	wire.n_policies--;
+	assert_int_equal(sl_deactivation_read(&wire, &deactivations, &err), 0);
+	sl_deactivation_clear(&deactivations);
+}
+
+static void a_deactivation_has_base_names_in_the_old_field_alone(void **state)
+{
+	static const char *const wanted[] = {"media", "media", "voice", "video", "voice"};
 	Magma__Lte__DeactivateFlowsRequest wire = MAGMA__LTE__DEACTIVATE_FLOWS_REQUEST__INIT;
 	Magma__Lte__VersionedPolicyID policy = MAGMA__LTE__VERSIONED_POLICY_ID__INIT, *policies = &policy;
 	Magma__Lte__SubscriberID sid = MAGMA__LTE__SUBSCRIBER_ID__INIT;
@@ -271,10 +329,21 @@ static void a_deactivation_names_rules_and_base_names_in_both_fields(void **stat
 
 	sid.id = IMSI;
 	wire.sid = &sid;
-	policy.rule_id = "dyn";
+	policy.rule_id = "media"; /* a rule that somebody gave this id */
 	wire.policies = &policies;
 	wire.n_policies = 1;
 	wire.rule_ids = names;
+	wire.n_rule_ids = 2;
+	assert_int_equal(sl_deactivation_read(&wire, &out, &err), 0);
+	assert_int_equal(sl_deactivation_complete(&wire, world->catalog, &out, &err), 0);
+	assert_int_equal(out.request[0].rule_count, 5);
+	sl_deactivation_clear(&out);
+	wire.n_rule_ids = 0;
+	assert_int_equal(sl_deactivation_read(&wire, &out, &err), 0);
+	assert_int_equal(sl_deactivation_complete(&wire, world->catalog, &out, &err), 0);
+	assert_int_equal(out.request[0].rule_count, 1);
+	assert_string_equal(out.request[0].rule_ids[0], "media");
+	sl_deactivation_clear(&out);
 	wire.n_rule_ids = 2;
 	assert_int_equal(sl_deactivation_read(&wire, &out, &err), 0);
 	assert_int_equal(sl_deactivation_complete(&wire, world->catalog, &out, &err), 0);
@@ -316,9 +385,11 @@ int main(void)
 		TEST(a_rule_that_says_anything_more_is_taken_as_it_is),
 		TEST(both_shapes_add_up_in_their_order),
 		TEST(an_old_address_is_read_where_there_is_no_new_one_and_the_message_stays_as_it_came),
+		TEST(a_rule_of_the_old_field_says_what_of_it_is_not_done),
 		TEST(the_origin_of_the_request_is_that_of_all_its_rules),
 		TEST(more_names_than_allowed_refuse_the_request_and_leave_it_as_it_was),
-		TEST(a_deactivation_names_rules_and_base_names_in_both_fields),
+		TEST(more_policies_than_allowed_refuse_a_request_whole),
+		TEST(a_deactivation_has_base_names_in_the_old_field_alone),
 		TEST(a_deactivation_without_names_stays_one_of_all_rules),
 	};
 

@@ -48,6 +48,18 @@ static void cell_classes(struct table *table, uint32_t uplink, uint32_t downlink
 	cell_pair(table, ul, dl);
 }
 
+static const char *rate_text(Sluice__V1__SessionRule__Rate rate)
+{
+	switch (rate) {
+	case SLUICE__V1__SESSION_RULE__RATE__SHAPED:
+		return "shaped";
+	case SLUICE__V1__SESSION_RULE__RATE__POLICED:
+		return "policed";
+	default:
+		return "";
+	}
+}
+
 static void cell_timeout(struct table *table, const Sluice__V1__SessionRule *rule)
 {
 	char left[SL_UNITS_SIZE];
@@ -75,10 +87,10 @@ static void cell_usage(struct table *table, const Sluice__V1__Usage *usage)
 
 static void print_rules(const Sluice__V1__Session *session, FILE *file)
 {
-	static const char *const headers[] = {"RULE",	 ">VERSION",   "ORIGIN",       ">PRECEDENCE",
-					      "ACTION",	 ">MBR UL/DL", ">CLASS UL/DL", ">TIME LEFT",
-					      ">UPLINK", ">DOWNLINK",  ">DROPPED UL",  ">DROPPED DL",
-					      NULL};
+	static const char *const headers[] = {"RULE",	     ">VERSION",   "ORIGIN",	  ">PRECEDENCE",
+					      "ACTION",	     ">MBR UL/DL", ">RATE UL/DL", ">CLASS UL/DL",
+					      ">TIME LEFT",  ">UPLINK",	   ">DOWNLINK",	  ">DROPPED UL",
+					      ">DROPPED DL", NULL};
 	_cleanup_(table_freep) struct table *table = table_new(headers);
 	size_t i;
 
@@ -91,6 +103,7 @@ static void print_rules(const Sluice__V1__Session *session, FILE *file)
 		table_cell(table, "%u", rule->precedence);
 		table_cell(table, "%s%s%s", rule->action, rule->target[0] ? " " : "", rule->target);
 		cell_rates(table, rule->mbr_uplink, rule->mbr_downlink);
+		cell_pair(table, rate_text(rule->uplink_rate), rate_text(rule->downlink_rate));
 		cell_classes(table, rule->uplink_class, rule->downlink_class);
 		cell_timeout(table, rule);
 		cell_usage(table, rule->usage);
@@ -99,7 +112,7 @@ static void print_rules(const Sluice__V1__Session *session, FILE *file)
 	for (i = 1; i < 4; i++)
 		table_cell(table, "%s", "");
 	table_cell(table, "deny");
-	for (i = 5; i < 8; i++)
+	for (i = 5; i < 9; i++)
 		table_cell(table, "%s", "");
 	cell_usage(table, session->default_drop);
 	table_print(table, 2, file);
@@ -206,7 +219,8 @@ const struct ctl_command command_session = {
 	.summary = "One subscriber's sessions with their rules and usage",
 	.help = "An ended session stays listed until the session manager has acknowledged its\n"
 		"final usage. Rules stand in the order in which they decide. \"(no rule)\" is what matched\n"
-		"none of them and was dropped. Classes are HTB minor numbers, hexadecimal as in\n"
+		"none of them and was dropped. RATE: MBRs are shaped, by a queue, or policed, by\n"
+		"dropping what is above. Classes are HTB minor numbers, hexadecimal as in\n"
 		"`tc class show`. Bytes are IP bytes. IMSI: digits, with or without \"IMSI\"\n"
 		"before them.\n",
 	.run = run,

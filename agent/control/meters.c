@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What is policed: a session's AMBR, and the MBR of a rule that has no queue. A
+ * rule with a GBR is outside the AMBR (3GPP TS 23.401 clause 4.7.3). A meter is
+ * complete before a binding leads to it and free a grace period after the last
+ * one has gone; one in use is only changed once its session is published.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "control/draft.h"
+#include "qos/meter.h"
+
+/* For the least tolerance. A longer packet passes where nothing is outstanding (sluice/meter.h). */
+#define MTU 1500
+
+static uint32_t *binding_meter(struct sluice_binding *binding, int direction)
+{
+	return direction == SLUICE_UPLINK ? &binding->uplink_meter : &binding->downlink_meter;
+}
+
+/* 0: no limit. */
+static int word_of(uint64_t bits_per_second, const char *name, uint64_t *word, struct sl_error *err)
+{
+	int rc = 0;
+
+	*word = 0;
+	if (bits_per_second)
+		rc = sl_meter_rate(bits_per_second, SL_METER_TOLERANCE_NS, MTU, word, err);
+	return rc < 0 ? sl_error_prefix(err, rc, "%s", name) : 0;
+}
+
+/* More than a meter can have is no limit: nothing that passes here reaches it. */
+static int ambr_word(uint64_t ambr, uint64_t *word, struct sl_error *err)
+{
+	return word_of(ambr > SLUICE_METER_RATE_MAX ? 0 : ambr, "the AMBR", word, err);
+}
+
+/* ambr: the session's meter, slot + 1 or 0 */
+static int rule_settings(const struct sl_rule *rule, int direction, uint32_t ambr,
+			 struct sl_meter_settings *settings, struct sl_error *err)
+{
+	int rc;
+
+	settings->level = SLUICE_METER_RULE;
+	settings->parent = ambr && !rule->gbr[direction] ? ambr - 1 : SLUICE_NONE;
+	settings->green_parent = SLUICE_NONE;
+	rc = word_of(rule->mbr[direction], "the MBR", &settings->rate, err);
+	return rc < 0 ? rc : word_of(rule->gbr[direction], "the GBR", &settings->green_rate, err);
+}
+
+static int take(struct sl_control *control, const struct sl_meter_settings *settings, uint32_t *meter,
+		struct sl_error *err)
+{
+	uint32_t slot;
+	int rc = sl_slots_take(&control->slots, SL_SLOT_METER, 1, &slot, err);
+
+	if (rc < 0)
+		return rc;
+	sl_meter_start(&control->maps->meters[slot], settings, sl_now_ns());
+	control->meter_users[slot] = 1;
+	*meter = slot + 1;
+	return 0;
+}
+
+static void share(struct sl_control *control, uint32_t meter)
+{
+	control->meter_users[meter - 1]++;
+}
+
+void sl_meter_put(struct sl_control *control, uint32_t meter)
+{
+	if (meter && --control->meter_users[meter - 1] == 0)
+		sl_control_defer(control, SL_SLOT_METER, meter - 1, 1);
+}
+
+/* Must the draft leave this meter to others? `twin` is the twin's, 0: it has none. */
+static bool must_leave(const struct sl_draft *draft, uint32_t meter, uint32_t twin)
+{
+	if (!meter)
+		return false;
+	return twin ? twin != meter : draft->separate && draft->control->meter_users[meter - 1] > 1;
+}
+
+/* --- the MBR of a rule ---------------------------------------------------------- */
+
+static uint32_t twin_meter(const struct sl_session *twin, const struct sl_install *install, int direction)
+{
+	const struct sl_install *other = sl_twin_install(twin, install);
+
+	return other ? other->meter[direction] : 0;
+}
+
+bool sl_meter_is_wanted(const struct sl_draft *draft, const struct sl_entry *entry, int direction)
+{
+	const struct sl_control_config *config = &draft->control->config;
+	struct sl_qos_pool_status pool = {0};
+
+	if (config->backend != SL_RATE_AUTO)
+		return config->backend == SL_RATE_POLICE;
+	if (config->qos)
+		sl_qos_pool_status(config->qos, direction, &pool);
+	return pool.size == 0 || entry->install.meter[direction] ||
+	       twin_meter(draft->twin, &entry->install, direction);
+}
+
+int sl_meter_set(struct sl_draft *draft, struct sl_entry *entry, int direction, struct sl_error *err)
+{
+	uint32_t *meter = &entry->install.meter[direction];
+	uint32_t twin = twin_meter(draft->twin, &entry->install, direction);
+	struct sl_meter_settings settings;
+	int rc;
+
+	rc = rule_settings(entry->install.rule, direction, draft->meter[direction], &settings, err);
+	if (rc < 0)
+		return rc;
+	if (must_leave(draft, *meter, twin))
+		sl_meter_unset(entry, direction);
+	if (*meter)
+		return 0;
+	if (twin) {
+		share(draft->control, twin);
+		*meter = twin;
+	} else {
+		rc = take(draft->control, &settings, meter, err);
+		if (rc < 0)
+			return rc;
+	}
+	entry->metered[direction] = true;
+	return 0;
+}
+
+void sl_meter_unset(struct sl_entry *entry, int direction)
+{
+	if (entry->install.meter[direction])
+		entry->unused_meter[direction] = entry->install.meter[direction];
+	entry->install.meter[direction] = 0;
+}
+
+/* --- the AMBR of a session -------------------------------------------------------- */
+
+/* What the AMBR is after this update. True: somebody asked for it. */
+static bool next_ambr(struct sl_draft *draft, const struct sl_update *update)
+{
+	const struct sl_session *session = draft->session;
+	const struct sluice_session_record *record = &draft->control->maps->sessions[session->slot];
+	const struct sl_session_request *request = update->refresh ? NULL : update->request;
+
+	if (request && (request->has_ambr || update->exact)) {
+		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+			draft->ambr[direction] = request->has_ambr ? request->ambr[direction] : 0;
+		return true;
+	}
+	draft->ambr[SLUICE_UPLINK] = session->active ? record->ambr_uplink : 0;
+	draft->ambr[SLUICE_DOWNLINK] = session->active ? record->ambr_downlink : 0;
+	return false;
+}
+
+static int begin(struct sl_draft *draft, int direction, uint64_t word, struct sl_error *err)
+{
+	const struct sl_meter_settings settings = {
+		.level = SLUICE_METER_SESSION,
+		.rate = word,
+		.parent = SLUICE_NONE,
+		.green_parent = SLUICE_NONE,
+	};
+	uint32_t twin = draft->twin ? draft->twin->meter[direction] : 0;
+	uint32_t meter = draft->session->meter[direction];
+	int rc = 0;
+
+	if (!word)
+		return 0;
+	if (meter && !must_leave(draft, meter, twin)) {
+		draft->meter[direction] = meter;
+		return 0;
+	}
+	if (twin) {
+		share(draft->control, twin);
+		draft->meter[direction] = twin;
+	} else {
+		rc = take(draft->control, &settings, &draft->meter[direction], err);
+	}
+	draft->metered[direction] = rc == 0;
+	return rc;
+}
+
+int sl_meters_begin(struct sl_draft *draft, const struct sl_update *update, struct sl_error *err)
+{
+	int rc = 0;
+
+	draft->ambr_asked = next_ambr(draft, update);
+	for (int direction = 0; direction < SLUICE_DIRECTIONS && rc == 0; direction++) {
+		rc = ambr_word(draft->ambr[direction], &draft->ambr_word[direction], err);
+		if (rc == 0)
+			rc = begin(draft, direction, draft->ambr_word[direction], err);
+	}
+	if (rc < 0)
+		sl_meters_abandon(draft);
+	return rc;
+}
+
+void sl_meters_abandon(struct sl_draft *draft)
+{
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (draft->metered[direction])
+			sl_meter_put(draft->control, draft->meter[direction]);
+}
+
+/* --- what bindings say --------------------------------------------------------------- */
+
+/* The first meter of a rule's packets: its own, which leads to the session's, or that itself. */
+static uint32_t first_meter(const struct sl_install *install, int direction, uint32_t ambr)
+{
+	if (install->meter[direction])
+		return install->meter[direction];
+	return install->rule->gbr[direction] ? 0 : ambr;
+}
+
+void sl_meters_bind(struct sl_draft *draft)
+{
+	for (uint32_t i = 0; i < draft->count; i++) {
+		struct sl_install *install = &draft->entries[i].install;
+
+		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+			*binding_meter(&install->binding, direction) =
+				first_meter(install, direction, draft->meter[direction]);
+	}
+}
+
+/*
+ * A rule's own meter becomes what the rule, if its rate is asked for, and its
+ * session say. One that the twin's rule has, too, is under the AMBR of either.
+ */
+static void apply(struct sl_control *control, const struct sl_install *install, int direction, uint32_t ambr,
+		  const struct sl_session *twin, bool rate)
+{
+	uint32_t own = install->meter[direction];
+	struct sl_meter_settings settings;
+	struct sluice_meter *meter;
+
+	if (!own)
+		return;
+	if (!ambr && twin_meter(twin, install, direction) == own)
+		ambr = twin->meter[direction];
+	if (rule_settings(install->rule, direction, ambr, &settings, NULL) < 0)
+		return;
+	meter = &control->maps->meters[own - 1];
+	__atomic_store_n(&meter->parent, settings.parent, __ATOMIC_RELEASE);
+	__atomic_store_n(&meter->green_parent, settings.green_parent, __ATOMIC_RELEASE);
+	if (rate)
+		sl_meter_change(meter, settings.rate, settings.green_rate, sl_now_ns());
+}
+
+void sl_meters_commit(struct sl_draft *draft)
+{
+	struct sl_control *control = draft->control;
+	struct sl_session *session = draft->session;
+
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		uint32_t meter = draft->meter[direction], before = session->meter[direction];
+
+		if (meter && draft->ambr_asked)
+			sl_meter_change(&control->maps->meters[meter - 1], draft->ambr_word[direction], 0,
+					sl_now_ns());
+		for (uint32_t i = 0; i < draft->count; i++) {
+			const struct sl_entry *entry = &draft->entries[i];
+
+			apply(control, &entry->install, direction, meter, draft->twin, entry->requested);
+			sl_meter_put(control, entry->unused_meter[direction]);
+		}
+		session->meter[direction] = meter;
+		if (before != meter)
+			sl_meter_put(control, before);
+	}
+}
+
+void sl_meters_reparent(struct sl_control *control, const struct sl_session *session)
+{
+	for (uint32_t i = 0; session && i < session->install_count; i++)
+		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+			apply(control, &session->installs[i], direction, session->meter[direction],
+			      session->twin, false);
+}
+
+/* --- the end, and the next start -------------------------------------------------------- */
+
+void sl_meters_release(struct sl_control *control, const struct sl_install *install)
+{
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		sl_meter_put(control, install->meter[direction]);
+}
+
+void sl_meters_release_session(struct sl_control *control, struct sl_session *session)
+{
+	struct sluice_session_record *record = &control->maps->sessions[session->slot];
+
+	record->uplink_meter = record->downlink_meter = 0;
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		sl_meter_put(control, session->meter[direction]);
+		session->meter[direction] = 0;
+	}
+}
+
+/* 0: there is no such meter, or it is somebody else's. */
+static uint32_t claim(struct sl_control *control, uint32_t meter, enum sluice_meter_level level,
+		      uint32_t twin)
+{
+	if (!meter || meter > control->maps->size.meters || control->maps->meters[meter - 1].level != level)
+		return 0;
+	if (meter == twin) {
+		share(control, meter);
+		return meter;
+	}
+	if (sl_idpool_claim(control->slots.pool[SL_SLOT_METER], meter - 1, 1) < 0)
+		return 0;
+	control->meter_users[meter - 1] = 1;
+	return meter;
+}
+
+bool sl_meters_adopt_session(struct sl_control *control, struct sl_session *session)
+{
+	const struct sluice_session_record *record = &control->maps->sessions[session->slot];
+	const uint64_t ambr[SLUICE_DIRECTIONS] = {record->ambr_uplink, record->ambr_downlink};
+	const uint32_t recorded[SLUICE_DIRECTIONS] = {record->uplink_meter, record->downlink_meter};
+	bool complete = true;
+
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		uint32_t twin = session->twin ? session->twin->meter[direction] : 0, meter;
+		uint64_t word;
+
+		if (ambr_word(ambr[direction], &word, NULL) < 0 || !word)
+			continue;
+		meter = claim(control, recorded[direction], SLUICE_METER_SESSION, twin);
+		session->meter[direction] = meter;
+		complete = complete && meter;
+		if (meter && meter != twin)
+			sl_meter_change(&control->maps->meters[meter - 1], word, 0, sl_now_ns());
+	}
+	return complete;
+}
+
+bool sl_meters_adopt(struct sl_control *control, const struct sl_session *session, struct sl_install *install)
+{
+	bool complete = true;
+
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		const uint32_t ambr = session->meter[direction];
+		uint32_t *bound = binding_meter(&install->binding, direction);
+		uint32_t twin = twin_meter(session->twin, install, direction);
+
+		if (*bound && *bound != ambr)
+			install->meter[direction] = claim(control, *bound, SLUICE_METER_RULE, twin);
+		apply(control, install, direction, ambr, session->twin, install->meter[direction] != twin);
+		complete = complete && *bound == first_meter(install, direction, ambr) &&
+			   (!install->meter[direction] || control->config.backend != SL_RATE_SHAPE);
+		*bound = first_meter(install, direction, ambr);
+	}
+	return complete;
+}
