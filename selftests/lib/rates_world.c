@@ -84,12 +84,13 @@ uint32_t rates_ambr_meter(struct world *world, const char *address)
 	return number;
 }
 
-void rates_assert_rate(struct world *world, uint32_t number, uint64_t wanted)
+void rates_assert_rate(struct world *world, uint32_t number, uint64_t bits_per_second)
 {
 	uint64_t got = sl_meter_bits_per_second(rates_meter(world, number)->rate);
 
-	if (got > wanted + wanted / 1000 + 1 || got + wanted / 1000 + 1 < wanted)
-		fail_msg("%lu bit/s instead of %lu", (unsigned long)got, (unsigned long)wanted);
+	if (got > bits_per_second + bits_per_second / 1000 + 1 ||
+	    got + bits_per_second / 1000 + 1 < bits_per_second)
+		fail_msg("%lu bit/s instead of %lu", (unsigned long)got, (unsigned long)bits_per_second);
 }
 
 void rates_receive(struct world *world, const char *from, const char *to, uint32_t count)
@@ -117,7 +118,7 @@ const struct sluice_usage *rates_usage(struct world *world, const char *address,
  */
 void rates_assert_policed(uint64_t bytes, uint64_t rate, uint64_t since)
 {
-	uint64_t most = BURST(rate) + (uint64_t)((sl_now_ns() - since) / 1e9 * (double)rate / 8) + BYTES;
+	uint64_t most = BURST(rate) + (sl_now_ns() - since) / 1000 * rate / 8000000 + BYTES;
 
 	if (bytes + BYTES < BURST(rate) || bytes > most)
 		fail_msg("%lu bytes have passed, expected %lu to %lu", (unsigned long)bytes,
