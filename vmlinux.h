@@ -150,6 +150,11 @@ enum {
 	BPF_F_CURRENT_NETNS = -1,
 };
 
+enum bpf_hdr_start_off {
+	BPF_HDR_START_MAC = 0,
+	BPF_HDR_START_NET = 1,
+};
+
 enum bpf_adj_room_mode {
 	BPF_ADJ_ROOM_NET = 0,
 	BPF_ADJ_ROOM_MAC = 1,
@@ -173,6 +178,10 @@ enum {
 
 struct bpf_flow_keys;
 struct bpf_sock;
+
+struct bpf_spin_lock {
+	__u32 val;
+};
 
 struct __sk_buff {
 	__u32 len;

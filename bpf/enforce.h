@@ -14,6 +14,7 @@
 #include "parse.h"
 #include "portal.h"
 #include "shape.h"
+#include "stages.h"
 #include "steer.h"
 
 static __always_inline void enforce_drop(struct sluice_decision *decision, enum sluice_drop_reason reason)
@@ -55,9 +56,47 @@ static __always_inline void enforce_rate(const struct sluice_packet *packet, str
 	case SLUICE_METER_SESSION:
 		enforce_drop(decision, SLUICE_DROP_RATE_SESSION);
 		break;
+	case SLUICE_METER_APN:
+		enforce_drop(decision, SLUICE_DROP_RATE_APN);
+		break;
+	case SLUICE_METER_LINK:
+		enforce_drop(decision, SLUICE_DROP_RATE_LINK);
+		break;
 	default:
 		enforce_drop(decision, SLUICE_DROP_POLICY_MISSING);
 	}
+}
+
+/* After the rate, too: what is dropped is never paid for. */
+static __always_inline void enforce_quota(const struct sluice_packet *packet, enum sluice_direction direction,
+					  struct sluice_decision *decision)
+{
+	switch (quota_charge(decision->quota - 1, packet->bytes, direction)) {
+	case QUOTA_OPEN:
+		break;
+	case QUOTA_USED_UP:
+		enforce_drop(decision, SLUICE_DROP_QUOTA);
+		break;
+	default:
+		enforce_drop(decision, SLUICE_DROP_POLICY_MISSING);
+	}
+}
+
+/* Of known sessions, what is still to pass. */
+static __always_inline void enforce_stages(struct __sk_buff *skb, const struct sluice_packet *packet,
+					   enum sluice_direction direction, struct sluice_decision *decision)
+{
+#define STAGE(name)                                                                     \
+	if (decision->reason == SLUICE_DROP_NONE) {                                     \
+		enum sluice_drop_reason why = name##_stage(skb, packet, direction, decision); \
+                                                                                        \
+		if (why != SLUICE_DROP_NONE) {                                          \
+			enforce_drop(decision, why);                                    \
+			decision->usage = SLUICE_NONE;                                  \
+		}                                                                       \
+	}
+	SLUICE_STAGES(STAGE)
+#undef STAGE
 }
 
 /* `ethernet`: the data begins with an Ethernet header, not with the IP header. The verdict. */
@@ -79,14 +118,20 @@ static __always_inline int enforce(struct __sk_buff *skb, enum sluice_direction 
 		shape_classify(skb, 0);
 		return TC_ACT_UNSPEC;
 	}
-	decide(skb, &packet, parsed, direction, setting->unknown_drop, &decision);
+	decide(skb, &packet, parsed, direction, setting->unknown_drop, true, &decision);
+	if (decision.session != SLUICE_NONE)
+		enforce_stages(skb, &packet, direction, &decision);
 	if (decision.action >= SLUICE_PORTAL && decision.reason == SLUICE_DROP_NONE)
 		steer = enforce_action(skb, &packet, direction, &decision);
 	if (decision.meter && decision.reason == SLUICE_DROP_NONE)
 		enforce_rate(&packet, &decision);
+	if (decision.quota && decision.reason == SLUICE_DROP_NONE)
+		enforce_quota(&packet, direction, &decision);
 	account(&decision, &packet, direction);
 	if (decision.reason != SLUICE_DROP_NONE) {
-		if (setting->watch_drops)
+		/* looked up again: kept, it would be stack, which is nearly used up */
+		setting = bpf_map_lookup_elem(&settings, &slot);
+		if (setting && setting->watch_drops)
 			act_report_drop(skb, &packet, &decision, direction);
 		if (direction == SLUICE_UPLINK && decide_answers(&decision))
 			return answer(skb, &packet, decision.action);

@@ -13,6 +13,7 @@
 #include "sluice/events.h"
 #include "sluice/maps.h"
 #include "sluice/meter.h"
+#include "sluice/quota.h"
 
 /* UE IPv4 address -> policy and session. */
 struct {
@@ -55,8 +56,46 @@ SLUICE_ARRAY(branches, struct sluice_branch);
 SLUICE_ARRAY(usage, struct sluice_usage);
 /* Rates that are policed: rules and sessions. */
 SLUICE_ARRAY(meters, struct sluice_meter);
+/* Which quota a usage slot pays: slot in quotas + 1. As many as usage slots. */
+SLUICE_ARRAY(quota_of, __u64);
+/* What may be used: of rules, rating groups, sessions. */
+SLUICE_ARRAY(quotas, struct sluice_quota);
 /* One value: what every program must know. */
 SLUICE_ARRAY(settings, struct sluice_settings);
+
+/* What a mark of access_ingress means on a core device. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLUICE_MARK_MASK + 1);
+	__type(key, __u32);
+	__type(value, struct sluice_mark);
+} marks __weak SEC(".maps");
+
+/* 1: an APN has this VLAN. By IEEE 802.1Q id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLUICE_VLANS);
+	__type(key, __u32);
+	__type(value, __u64);
+} vlans __weak SEC(".maps");
+
+/* Routers behind VLANs of APNs -> the VLAN, for ARP and neighbour discovery of this host. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SLUICE_APNS *SLUICE_APN_NEIGHBOURS);
+	__type(key, struct sluice_neighbour);
+	__type(value, __u32);
+} neighbours __weak SEC(".maps");
+
+/* Devices with an HTB in each of several transmit queues -> how many. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SLUICE_EGRESS_DEVICES);
+	__type(key, __u32); /* ifindex */
+	__type(value, __u32);
+} egress_devices __weak SEC(".maps");
 
 /* Interfaces that rules send packets to. */
 struct {
@@ -80,6 +119,7 @@ SLUICE_ARRAY(sessions, struct sluice_session_record);
 SLUICE_ARRAY(rules, struct sluice_rule_record);
 SLUICE_ARRAY(flows, struct sluice_flow);
 SLUICE_ARRAY(usage_owners, struct sluice_usage_owner);
+SLUICE_ARRAY(quota_owners, struct sluice_quota_owner);
 
 /* Dropped packets by reason and direction. */
 struct {

@@ -28,12 +28,14 @@ static __always_inline const struct sluice_endpoint *session_find(const struct s
 	}
 }
 
-/* NULL: the endpoint names a slot that does not exist. */
-static __always_inline const struct sluice_policy *session_policy(const struct sluice_endpoint *endpoint)
+/* And its slot. NULL: the endpoint names a slot that does not exist. */
+static __always_inline const struct sluice_policy *session_policy(const struct sluice_endpoint *endpoint,
+								  __u32 *slot)
 {
-	__u32 slot = endpoint->policy;
+	__u32 named = endpoint->policy;
 
-	return bpf_map_lookup_elem(&policies, &slot);
+	*slot = named;
+	return bpf_map_lookup_elem(&policies, &named);
 }
 
 /* The endpoint was still the packet's own when its policy was read. */
@@ -91,22 +93,23 @@ static __always_inline __u32 session_index6(__u64 prefix)
 	return 0;
 }
 
-/* The policy of the packet's own address by the index; NULL: ask the hash. */
-static __always_inline const struct sluice_policy *session_indexed(const struct sluice_packet *packet,
-								   enum sluice_direction direction)
+/* The policy of the packet's own address, and its slot, by the index; NULL: ask the hash. */
+static __always_inline const struct sluice_policy *
+session_indexed(const struct sluice_packet *packet, enum sluice_direction direction, __u32 *slot)
 {
 	const __u32 *address = direction == SLUICE_UPLINK ? packet->source : packet->destination;
 	const struct sluice_policy *policy;
-	__u32 slot;
+	__u32 found;
 
 	if (packet->family == 4)
-		slot = session_index4(address[0]);
+		found = session_index4(address[0]);
 	else
-		slot = session_index6(*(const __u64 *)address);
-	if (!slot)
+		found = session_index6(*(const __u64 *)address);
+	if (!found)
 		return NULL;
-	slot--;
-	policy = bpf_map_lookup_elem(&policies, &slot);
+	found--;
+	*slot = found;
+	policy = bpf_map_lookup_elem(&policies, &found);
 	return policy && session_owns(packet, direction, policy) ? policy : NULL;
 }
 

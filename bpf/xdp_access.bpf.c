@@ -27,7 +27,7 @@ int xdp_access(struct xdp_md *xdp)
 	if (!setting)
 		return XDP_PASS;
 	parsed = parse_frame(xdp, &packet, true, 0);
-	decide(xdp, &packet, parsed, SLUICE_UPLINK, setting->unknown_drop, &decision);
+	decide(xdp, &packet, parsed, SLUICE_UPLINK, setting->unknown_drop, false, &decision);
 	if (decision.reason == SLUICE_DROP_NONE || decide_answers(&decision) ||
 	    frame_exceeds_mtu(xdp, packet.bytes))
 		return XDP_PASS;

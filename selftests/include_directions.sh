@@ -4,7 +4,7 @@
 #
 #   include <- bpf
 #   include <- base <- {config, policy} <- {datapath, qos, usage, redirect, catalog}
-#           <- control <- desired <- {api, http} <- run <- main.c
+#           <- control <- desired <- ids <- {api, http} <- run <- main.c
 #
 # Siblings do not see each other, but for datapath and redirect, which may see
 # policy, and catalog, which may see config (YAML) and policy: those are below
@@ -26,9 +26,10 @@ declare -A allowed=(
 	[catalog]="include base config policy catalog"
 	[control]="include base config policy datapath qos usage redirect catalog control"
 	[desired]="include base config policy usage redirect catalog control desired"
-	[api]="include base config policy usage redirect catalog control desired api"
+	[ids]="include base config policy datapath qos usage redirect catalog control desired ids"
+	[api]="include base config policy usage redirect catalog control desired ids api"
 	[http]="include base http"
-	[run]="include base config policy datapath qos usage redirect catalog control desired api http run"
+	[run]="include base config policy datapath qos usage redirect catalog control desired ids api http run"
 	[main.c]="include base config run"
 )
 

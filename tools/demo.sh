@@ -52,23 +52,51 @@ HOSTS=2
 CONTAINER=${CONTAINER:-}
 # shellcheck source=selftests/lib/net.sh
 . selftests/lib/net.sh
+# shellcheck source=selftests/lib/xmpp.sh
+. selftests/lib/xmpp.sh
 STARTED=$SECONDS
 SESSIONS_FILE=deploy/demo-sessions.yaml
 OUT_OF_CREDIT=deploy/demo-out-of-credit.yaml
-ANNA=$(imsi 1) BEN=$(imsi 2)
-ANNA4=$(ue4 1) ANNA6=$(ue6 1) BEN4=$(ue4 2) BEN6=$(ue6 2) DORA4=$(ue4 4)
+HTTP=127.0.0.1:9464 # in the gateway's namespace
+ANNA=$(imsi 1) BEN=$(imsi 2) CARL=$(imsi 3)
+ANNA4=$(ue4 1) ANNA6=$(ue6 1) BEN4=$(ue4 2) BEN6=$(ue6 2) CARL4=$(ue4 3) DORA4=$(ue4 4)
 WEB4=$(host4 1) WEB6=$(host6 1) BLOCKED4=$(host4 2)
 
 step() { printf '\e[1mdemo %3d s:\e[0m %s\n' $((SECONDS - STARTED)) "$*"; }
 [ -t 1 ] || step() { printf 'demo %3d s: %s\n' $((SECONDS - STARTED)) "$*"; }
 
+# Processes that are still in a namespace, once the demo's own have had time to end.
+processes_in() { # namespace
+	local i pids=""
+	for ((i = 0; i < 20; i++)); do
+		pids=$(ip netns pids "$1")
+		[ -n "$pids" ] || return 0
+		sleep 0.1
+	done
+	echo "$pids"
+}
 remove_kept() {
-	local ns
+	local ns pid pids foreign=0
 	kill_recorded "$DIR"
 	for ns in "$SUB" "$GW" "$INET"; do
-		[ -e "/run/netns/$ns" ] && ip netns delete "$ns"
+		[ -e "/run/netns/$ns" ] || continue
+		pids=$(processes_in "$ns")
+		if [ -z "$pids" ]; then
+			ip netns delete "$ns"
+			continue
+		fi
+		foreign=1
+		for pid in $pids; do
+			echo "demo: process $pid is in $ns, and not the demo's:" \
+				"$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null || echo "it has just ended")" >&2
+		done
 	done
-	rm -rf "$PINS" "$DIR"
+	rm -rf "$PINS"
+	if [ "$foreign" = 1 ]; then
+		echo "demo: end these, then: tools/demo.sh --clean" >&2
+		exit 1
+	fi
+	rm -rf "$DIR"
 }
 if [ "${1:-}" = --clean ]; then
 	remove_kept
@@ -94,7 +122,7 @@ fi
 # A flow is counted three times: where it is sent and where it arrives by
 # nftables in the neighbouring namespaces, and by one rule of sluice between.
 
-declare -A m_address m_rule m_direction m_from m_to m_before m_reason m_reason_before
+declare -A m_address m_rule m_direction m_from m_to m_before m_reason m_reason_before m_ids_before
 rows=()
 bad=0
 
@@ -110,6 +138,7 @@ begin() {
 	count_out "${m_from[$id]}" "sent_$id" "$5"
 	count_in "${m_to[$id]}" "received_$id" "$5"
 	m_before[$id]=$(counted_by_sluice "$id")
+	m_ids_before[$id]=$(dropped_by_ids "$4")
 	[ -z "${6:-}" ] || m_reason_before[$id]=$(dropped "$6" "$4")
 }
 
@@ -122,7 +151,15 @@ counted_by_sluice() {
 	esac
 }
 
-# end ID SUBSCRIBER TRAFFIC POLICY [shaped RATE-NOTE VERDICT]: one row of the table
+# What IDS rules have dropped in a direction: nobody is charged for it.
+dropped_by_ids() {
+	local limit block
+	limit=$(dropped ids-limit "$1")
+	block=$(dropped ids-block "$1")
+	echo "$((${limit% *} + ${block% *})) $((${limit#* } + ${block#* }))"
+}
+
+# end ID SUBSCRIBER TRAFFIC POLICY [shaped|limited NOTE VERDICT]: one row of the table
 end() {
 	local id=$1 subscriber=$2 traffic=$3 policy=$4 kind=${5:-exact} rate=${6:-} verdict=${7:-ok}
 	local sent received counted why="" arrow=up i result
@@ -145,6 +182,10 @@ end() {
 			else
 				[ "$received" = "$sent" ] && result=ok
 			fi
+		elif [ "$kind" = limited ] && [ "$received" = "$counted" ] && [ "$(minus "$sent" "$received")" = \
+			"$(minus "$(dropped_by_ids "${m_direction[$id]}")" "${m_ids_before[$id]}")" ]; then
+			result=ok
+			why="IDS limit, block"
 		fi
 		[ "$result" = ok ] && break
 		sleep 0.15
@@ -167,6 +208,7 @@ table() {
 	echo "permitted: sent = received = counted, to the byte (sent, received: beside the gateway; counted: sluice, per rule)"
 	echo "dropped:   sent = counted, received 0, with the reason"
 	echo "shaped:    sent = counted, the queue discarded the rest after counting, the rate within 2 %"
+	echo "limited:   received = counted, sent is more by what the IDS dropped: nobody is charged for that"
 	echo
 }
 
@@ -232,20 +274,32 @@ on_keep() {
 	cat <<-END
 		demo: left running. To look around, as root:
 		  $BUILD/sluicectl --socket $SOCKET status
-		    (also: sessions, session $ANNA, rules, usage, drops, watch --drops)
+		    (also: sessions, session $ANNA, rules, usage, drops, redirects, policies, desired, watch --drops,
+		    ids rules, ids blocks, ids explain $CARL)
+		  $BUILD/sluicectl --socket $SOCKET activate -f $OUT_OF_CREDIT
+		    (ben's credit is used up: \`redirects\`, and curl as below with --interface $BEN4;
+		    \`deactivate $BEN --ip $BEN4 --rule top-up\` gives him new credit)
+		  $BUILD/sluicectl --socket $SOCKET set-rules -f $DIR/set-rules.yaml
+		    (ben should have what the base name "extras" stands for: \`desired\`)
+		  vi $DIR/policy/extras.yaml
+		    (the policy directory, read again when it changes: \`policies\`, \`session $BEN\`)
+		  nsenter --net=/run/netns/$GW curl http://$HTTP/metrics
+		    (also: /healthz, /readyz)
 		  nsenter --net=/run/netns/$SUB ping -I $ANNA4 $WEB4
 		  nsenter --net=/run/netns/$SUB curl --interface $ANNA4 http://$WEB4/file -o /dev/null
 		  nsenter --net=/run/netns/$SUB iperf3 -c $WEB4 -B $ANNA4 [-R]
-		  nsenter --net=/run/netns/$GW tc -s class show dev core0 classid 7ffe:3
+		  nsenter --net=/run/netns/$GW tc -s class show dev core0 classid 7ffe:48
 		    (a queue of anna's speed test, uplink; ceil is the MBR)
 		  bpftool map dump pinned $PINS/maps/endpoints4
 		  bpftool map dump pinned $PINS/maps/usage_owners | head -40
 		    (an array prints every slot, the empty ones too)
+		  jq . $DIR/eve.json
 		  less $LOG
 		To end it: tools/demo.sh --clean
 	END
 }
 
+xmpp_here
 step "three namespaces: $SUB - $GW - $INET"
 net_up
 echo $$ >"$DIR/owner"
@@ -260,7 +314,33 @@ spawn in_inet iperf3 -s -p 5201 >/dev/null 2>&1
 spawn in_inet iperf3 -s -p 5202 >/dev/null 2>&1
 
 step "sluiced in the gateway${CONTAINER:+, in its container}${XDP:+, datapath.mode xdp}"
-write_config "mode=$([ -n "${XDP:-}" ] && echo xdp || echo tc)"
+mkdir -p "$DIR/policy"
+cat >"$DIR/policy/extras.yaml" <<-END
+	rules:
+	  - {id: name-service, precedence: 15, flows: [{protocol: udp, remote_port: 53}]}
+	  - {id: pings, precedence: 16, flows: [{protocol: icmp}, {protocol: icmpv6}]}
+	base_names: {extras: [name-service, pings]}
+END
+cat >"$DIR/policy/xmpp.yaml" <<-END
+	ids:
+	  - name: xmpp-flood
+	    match: {direction: uplink, protocol: tcp, remote_port: $XMPP_PORT}
+	    track: subscriber
+	    count: payload-packets
+	    limit: {count: 100, window: 4s, kind: exact}
+	    verdict: drop
+	    block: {hard: 5s, idle: 30s, extend: true}
+	    class: attempted-dos
+	END
+cat >"$DIR/set-rules.yaml" <<-END
+	subscribers:
+	  - imsi: $BEN
+	    rule_sets:
+	      - {apply_subscriber_wide: true, base_names: [extras]}
+END
+write_config "mode=$([ -n "${XDP:-}" ] && echo xdp || echo tc)" "extra=http: {listen: $HTTP}
+policy: {directory: $DIR/policy}
+ids: {eve: {file: $DIR/eve.json}}"
 sed -i 's/^  level: debug$/  level: info/' "$CONFIG"
 agent_up
 [ -z "$CONTAINER" ] || echo "  /proc/$AGENT_MAIN/status CapEff: $(capabilities "$AGENT_MAIN")"
@@ -268,6 +348,7 @@ step "who is who ($SESSIONS_FILE); a session is one address, so a dual-stack sub
 cat <<-END
 	  anna  IMSI $ANNA   $ANNA4   $ANNA6
 	  ben   IMSI $BEN   $BEN4   $BEN6
+	  carl  IMSI $CARL   $CARL4
 	  dora  no session             $DORA4
 END
 step "sessions of $SESSIONS_FILE through the gRPC API"
@@ -378,6 +459,45 @@ ctl deactivate "$BEN" --ip $BEN4 --rule top-up >/dev/null && ctl deactivate "$BE
 	fail "new credit"
 expect_success "ben's HTTP with new credit" in_sub curl -sS -o /dev/null --max-time 10 --interface $BEN4 "http://$WEB4/file"
 echo "  new credit: the rule is taken away, and http://$WEB4/file is his again"
+
+step "XMPP: a real server and real clients; anna and ben chat, carl floods ben with 300 messages in 3 s"
+echo "  IDS rule xmpp-flood: 100 packets with payload in 4 s of a subscriber; what is above is dropped, and all of his for 5 s"
+alert() { jq -r "select(.sluice.event == \"$1\") | $2" "$DIR/eve.json" 2>/dev/null; }
+alerted() { [ -n "$(alert "$1" .timestamp)" ]; }
+chatted() { # TO FROM: what of it has come
+	tail -1 "$DIR/chat" | jq -r --arg to "$1" --arg from "$2" '"\(.[$to].received[$from].messages // 0) of "
+		+ "\(.[$from].sent // 300), \(.[$to].received[$from].out_of_order // 0) out of order, "
+		+ "99 % within \(.[$to].received[$from].p99_ms // 0) ms"'
+}
+xmpp_server anna ben carl
+begin chat1 $ANNA4 xmpp uplink "ip saddr $ANNA4 tcp dport $XMPP_PORT"
+begin chat2 $BEN4 xmpp uplink "ip saddr $BEN4 tcp dport $XMPP_PORT"
+begin flood $CARL4 xmpp uplink "ip saddr $CARL4 tcp dport $XMPP_PORT"
+count_payload "$INET" messages "ip saddr $CARL4 tcp dport $XMPP_PORT"
+spawn xmpp chat --seconds 12 --every 0.2 anna=$ANNA4 ben=$BEN4 >"$DIR/chat" 2>&1
+chat=$SPAWNED
+eventually "anna and ben are logged in" 15 grep -q ready "$DIR/chat"
+spawn xmpp flood --to ben --rate 100 --count 300 --linger 7 carl=$CARL4 >"$DIR/flood" 2>&1
+flood=$SPAWNED
+eventually "the alert" 10 alerted block
+alert block '"  alert: \(.alert.signature): subscriber \(.sluice.subscriber) at \(.src_ip), \(.alert.action) at packet \(.sluice.observed) of \(.sluice.limit) in \(.sluice.window) s, until \(.sluice.until[11:23])"'
+expect_failure "another login of carl while he is blocked" xmpp login --patience 1.5 carl=$CARL4
+messages=$(counted "$INET" messages)
+echo "  carl logs in again: no way; of his packets with payload ${messages% *} have arrived"
+eventually "the release" 7 alerted unblock
+alert unblock '"  alert: \(.alert.signature): subscriber \(.sluice.subscriber) is free at \(.timestamp[11:23]), reason: \(.sluice.reason), dropped meanwhile: \(.sluice.hits.packets) packets"'
+finish "$chat"
+finish "$flood"
+echo "  ben's messages from anna: $(chatted ben anna); anna's from ben: $(chatted anna ben)"
+echo "  ben's messages from carl: $(chatted ben carl), the rest after his release"
+for pair in "ben anna" "anna ben" "ben carl"; do
+	# shellcheck disable=SC2086
+	[[ $(chatted $pair) =~ ^([1-9][0-9]*)\ of\ ([0-9]+),\ 0\ out ]] && [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ] || bad=$((bad + 1))
+done
+end chat1 anna "XMPP, chat" "permit: rule xmpp"
+end chat2 ben "XMPP, chat" "permit: rule xmpp"
+end flood carl "XMPP, flood" "IDS: 100 packets in 4 s" limited "100/${messages% *} packets" \
+	"$([ "${messages% *}" = 100 ] && echo ok || echo off)"
 
 step "kill -9 of the agent under traffic, and its next start"
 begin kill4u $BEN4 meter uplink "ip saddr $BEN4 udp dport 7000"

@@ -4,9 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/admin_ids.h"
 #include "api/admin_lists.h"
+#include "api/admin_load.h"
 #include "api/admin_policy.h"
+#include "api/admin_profiles.h"
+#include "api/admin_quotas.h"
 #include "api/admin_redirect.h"
+#include "api/admin_sessions.h"
 #include "api/admin_views.h"
 #include "api/message.h"
 #include "api/service.h"
@@ -27,8 +32,8 @@ struct status {
 	struct sl_fill fill[MAX_FILLS];
 	Sluice__V1__Fill fills[MAX_FILLS];
 	Sluice__V1__Fill *fill_pointers[MAX_FILLS];
-	Sluice__V1__ClassPool pools[SLUICE_DIRECTIONS];
-	Sluice__V1__ClassPool *pool_pointers[SLUICE_DIRECTIONS];
+	Sluice__V1__ClassPool pools[2][SLUICE_DIRECTIONS]; /* of classes, of trees */
+	Sluice__V1__ClassPool *pool_pointers[2][SLUICE_DIRECTIONS];
 	Sluice__V1__SessionManager session_manager;
 	struct sl_reporter_stats report;
 	Sluice__V1__GrpcServer server;
@@ -76,24 +81,33 @@ static void fill_fills(struct sl_service *service, struct status *status)
 	status->message.n_fills = count;
 }
 
+static void fill_pool(Sluice__V1__ClassPool *pool, int direction, const struct sl_qos_pool_status *from)
+{
+	sluice__v1__class_pool__init(pool);
+	pool->direction = direction == SLUICE_UPLINK ? "uplink" : "downlink";
+	pool->size = from->size;
+	pool->ready = from->ready;
+	pool->used = from->used;
+	pool->seconds_left = from->seconds_left == UINT32_MAX ? 0 : from->seconds_left;
+}
+
 static void fill_pools(struct sl_service *service, struct status *status)
 {
 	if (!service->qos)
 		return;
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		Sluice__V1__ClassPool *pool = &status->pools[direction];
 		struct sl_qos_pool_status from;
 
 		sl_qos_pool_status(service->qos, direction, &from);
-		sluice__v1__class_pool__init(pool);
-		pool->direction = direction == SLUICE_UPLINK ? "uplink" : "downlink";
-		pool->size = from.size;
-		pool->ready = from.ready;
-		pool->used = from.used;
-		status->pool_pointers[direction] = pool;
+		fill_pool(&status->pools[0][direction], direction, &from);
+		sl_qos_tree_status(service->qos, direction, &from);
+		fill_pool(&status->pools[1][direction], direction, &from);
+		for (int kind = 0; kind < 2; kind++)
+			status->pool_pointers[kind][direction] = &status->pools[kind][direction];
 	}
-	status->message.class_pools = status->pool_pointers;
-	status->message.n_class_pools = SLUICE_DIRECTIONS;
+	status->message.class_pools = status->pool_pointers[0];
+	status->message.tree_pools = status->pool_pointers[1];
+	status->message.n_class_pools = status->message.n_tree_pools = SLUICE_DIRECTIONS;
 }
 
 static void fill_session_manager(struct sl_service *service, struct status *status)
@@ -293,11 +307,21 @@ int sl_admin_register(struct sl_service *service)
 		{"/sluice.v1.Admin/ListSessions", sl_admin_list_sessions},
 		{"/sluice.v1.Admin/ListRules", sl_admin_list_rules},
 		{"/sluice.v1.Admin/ListUsage", sl_admin_list_usage},
+		{"/sluice.v1.Admin/ListQuotas", sl_admin_list_quotas},
 		{"/sluice.v1.Admin/ListPolicies", sl_admin_list_policies},
+		{"/sluice.v1.Admin/ListProfiles", sl_admin_list_profiles},
 		{"/sluice.v1.Admin/ListDesired", sl_admin_list_desired},
 		{"/sluice.v1.Admin/ListDrops", list_drops},
 		{"/sluice.v1.Admin/ListRedirects", sl_admin_list_redirects},
+		{"/sluice.v1.Admin/GetLoad", sl_admin_get_load},
+		{"/sluice.v1.Admin/ListIdsRules", sl_admin_list_ids_rules},
+		{"/sluice.v1.Admin/ListIdsBlocks", sl_admin_list_ids_blocks},
+		{"/sluice.v1.Admin/IdsBlock", sl_admin_ids_block},
+		{"/sluice.v1.Admin/IdsUnblock", sl_admin_ids_unblock},
+		{"/sluice.v1.Admin/ExplainIds", sl_admin_explain_ids},
+		{"/sluice.v1.Admin/WatchIdsAlerts", sl_admin_watch_ids_alerts},
 		{"/sluice.v1.Admin/Watch", watch},
+		{"/sluice.v1.Admin/ReplaceSessions", sl_admin_replace_sessions},
 		{"/sluice.v1.Admin/Detach", detach},
 	};
 

@@ -52,6 +52,7 @@ struct session_page {
 	struct sl_service *service;
 	struct sl_arena arena;
 	bool with_rules;
+	const struct sl_view_queues *queues; /* NULL: not asked for */
 	bool failed;
 	uint32_t next; /* slot of the first that did not fit */
 	size_t details;
@@ -67,7 +68,8 @@ static int add_session(const struct sl_session_view *view, void *user)
 		page->next = view->slot;
 		return 1;
 	}
-	page->sessions[page->count] = sl_view_session(&page->arena, page->service, view, page->with_rules);
+	page->sessions[page->count] =
+		sl_view_session(&page->arena, page->service, view, page->with_rules, page->queues);
 	if (!page->sessions[page->count]) {
 		page->failed = true;
 		return 1;
@@ -83,9 +85,12 @@ void sl_admin_list_sessions(struct sl_call *call, const uint8_t *bytes, size_t l
 	_cleanup_free_ struct session_page *page = calloc(1, sizeof(*page));
 	Sluice__V1__ListSessionsRequest *wire = (Sluice__V1__ListSessionsRequest *)unpack(
 		call, &sluice__v1__list_sessions_request__descriptor, bytes, length);
+	struct sl_view_queues queues = {0};
+	struct sl_error err;
 	char digits[SLUICE_IMSI_SIZE];
 	const char *imsi;
 	uint32_t start;
+	int rc = 0;
 
 	if (!wire)
 		return;
@@ -95,12 +100,22 @@ void sl_admin_list_sessions(struct sl_call *call, const uint8_t *bytes, size_t l
 		sl_message_free(&wire->base);
 		return;
 	}
+	/* once: what comes later in the list is as of now, too */
+	if (wire->rules && wire->queues)
+		rc = sl_view_queues_read(service, &queues, &err);
+	if (rc < 0) {
+		sl_call_finish(call, sl_status_of(rc), err.text);
+		sl_message_free(&wire->base);
+		return;
+	}
 	start = wire->start > UINT32_MAX ? UINT32_MAX : (uint32_t)wire->start;
 	for (int pages = 0; pages < PAGES && !page->failed; pages++) {
 		Sluice__V1__SessionPage message = SLUICE__V1__SESSION_PAGE__INIT;
 		bool full;
 
-		*page = (struct session_page){.service = service, .with_rules = wire->rules};
+		*page = (struct session_page){.service = service,
+					      .with_rules = wire->rules,
+					      .queues = wire->queues ? &queues : NULL};
 		sl_control_each_session(service->control, imsi, start, add_session, page);
 		message.sessions = page->sessions;
 		message.n_sessions = page->count;
@@ -113,6 +128,7 @@ void sl_admin_list_sessions(struct sl_call *call, const uint8_t *bytes, size_t l
 	}
 	sl_call_finish(call, page->failed ? SL_GRPC_RESOURCE_EXHAUSTED : SL_GRPC_OK,
 		       page->failed ? "out of memory" : NULL);
+	sl_view_queues_clear(&queues);
 	sl_message_free(&wire->base);
 }
 

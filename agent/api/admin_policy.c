@@ -124,6 +124,7 @@ void sl_admin_list_policies(struct sl_call *call, const uint8_t *bytes, size_t l
 /* --- desired rules -------------------------------------------------------------------- */
 
 struct desired_page {
+	const struct sl_desired *desired;
 	uint64_t now_ns;
 	uint64_t start, at, next; /* positions among all rules */
 	size_t count;
@@ -131,6 +132,7 @@ struct desired_page {
 	Sluice__V1__DesiredRule *pointers[PAGE_ITEMS];
 	char imsi[PAGE_ITEMS][SLUICE_IMSI_SIZE]; /* of the items, whose scope is gone after its visit */
 	char apn[PAGE_ITEMS][SLUICE_APN_SIZE];
+	struct sl_error problem[PAGE_ITEMS];
 };
 
 static void fill_desired(struct desired_page *page, const struct sl_desired_scope *scope,
@@ -150,6 +152,8 @@ static void fill_desired(struct desired_page *page, const struct sl_desired_scop
 	item->deactivation_ms = rule->until_ns / NS_PER_MS;
 	item->wanted_now =
 		rule->from_ns <= page->now_ns && (rule->until_ns == 0 || page->now_ns < rule->until_ns);
+	if (sl_desired_problem(page->desired, scope, rule, &page->problem[page->count]))
+		item->problem = page->problem[page->count].text;
 	page->pointers[page->count++] = item;
 }
 
@@ -185,6 +189,7 @@ static void send_desired(struct sl_call *call, const struct sl_desired *desired,
 	for (int pages = 0; page && pages < PAGES; pages++) {
 		Sluice__V1__DesiredPage message = SLUICE__V1__DESIRED_PAGE__INIT;
 
+		page->desired = desired;
 		page->now_ns = now_ns();
 		page->start = start;
 		page->at = page->next = 0;

@@ -13,8 +13,10 @@
 /* A row with everything that it points to. */
 struct row {
 	Sluice__V1__RedirectServer message;
-	char text[SL_SERVERS_ADDRESSES][SL_ADDRESS_TEXT];
+	char text[SL_SERVERS_ADDRESSES][SL_ADDRESS_TEXT]; /* of the answer, then those that are held */
 	char *texts[SL_SERVERS_ADDRESSES];
+	Sluice__V1__HeldAddress held[SL_SERVERS_ADDRESSES];
+	Sluice__V1__HeldAddress *helds[SL_SERVERS_ADDRESSES];
 };
 
 struct rows {
@@ -23,6 +25,27 @@ struct rows {
 	size_t capacity;
 	bool failed;
 };
+
+static void add_addresses(const struct sl_server_view *view, struct row *row)
+{
+	const struct sl_addresses *open = view->open;
+
+	for (size_t i = 0; i < open->count; i++) {
+		if (!open->held_until_ns[i])
+			sl_address_format(&open->address[i], row->text[row->message.n_addresses++]);
+	}
+	for (size_t i = 0; i < open->count; i++) {
+		uint64_t until = open->held_until_ns[i];
+		size_t at = row->message.n_held;
+
+		if (!until)
+			continue;
+		sl_address_format(&open->address[i], row->text[row->message.n_addresses + at]);
+		sluice__v1__held_address__init(&row->held[at]);
+		row->held[at].left_ms = until > view->now_ns ? (until - view->now_ns) / 1000000 : 0;
+		row->message.n_held++;
+	}
+}
 
 static void add(const struct sl_server_view *view, void *user)
 {
@@ -46,9 +69,7 @@ static void add(const struct sl_server_view *view, void *user)
 	row->message.error = (char *)(view->error ? view->error : "");
 	row->message.failures = view->failures;
 	row->message.next_try_ms = view->next_try_ms;
-	row->message.n_addresses = view->count;
-	for (size_t i = 0; i < view->count; i++)
-		sl_address_format(&view->addresses[i], row->text[i]);
+	add_addresses(view, row);
 }
 
 /* Only now: the rows have moved while they were gathered. */
@@ -60,6 +81,11 @@ static void point(struct rows *rows, Sluice__V1__RedirectServer **pointers)
 		for (size_t at = 0; at < row->message.n_addresses; at++)
 			row->texts[at] = row->text[at];
 		row->message.addresses = row->texts;
+		for (size_t at = 0; at < row->message.n_held; at++) {
+			row->held[at].address = row->text[row->message.n_addresses + at];
+			row->helds[at] = &row->held[at];
+		}
+		row->message.held = row->helds;
 		pointers[i] = &row->message;
 	}
 }

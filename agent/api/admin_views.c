@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/admin_views.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,8 +66,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-/* Milliseconds since 1970 of a CLOCK_MONOTONIC time; 0 for 0. */
-static uint64_t wall_ms(uint64_t monotonic_ns)
+uint64_t sl_view_wall_ms(uint64_t monotonic_ns)
 {
 	if (!monotonic_ns)
 		return 0;
@@ -124,9 +124,21 @@ static Sluice__V1__SessionRule__Rate rate_of(const struct sl_install *install, i
 	uint16_t class =
 		direction == SLUICE_UPLINK ? install->binding.uplink_class : install->binding.downlink_class;
 
-	if (install->meter[direction])
-		return SLUICE__V1__SESSION_RULE__RATE__POLICED;
+	/* with a queue and a GBR the meter only tells what is guaranteed */
+	if (install->meter[direction] && !(class && install->rule->gbr[direction]))
+		return install->rule->mbr[direction] ? SLUICE__V1__SESSION_RULE__RATE__POLICED
+						     : SLUICE__V1__SESSION_RULE__RATE__NONE;
+	/* in the class that keeps the AMBR, perhaps, but without a rate of its own */
+	if (!install->rule->mbr[direction])
+		return SLUICE__V1__SESSION_RULE__RATE__NONE;
 	return class ? SLUICE__V1__SESSION_RULE__RATE__SHAPED : SLUICE__V1__SESSION_RULE__RATE__NONE;
+}
+
+static Sluice__V1__SessionRule__Rate rate_of_ambr(uint16_t tree, uint32_t meter)
+{
+	if (tree)
+		return SLUICE__V1__SESSION_RULE__RATE__SHAPED;
+	return meter ? SLUICE__V1__SESSION_RULE__RATE__POLICED : SLUICE__V1__SESSION_RULE__RATE__NONE;
 }
 
 static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_service *service,
@@ -143,6 +155,7 @@ static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_s
 	out->version = install->version;
 	out->origin = origin_of(install->origin);
 	out->precedence = install->rule->precedence;
+	out->is_final = install->rule->is_final;
 	out->action = (char *)action_text(install->rule);
 	out->target = install->rule->redirect != SLUICE_REDIRECT_NONE
 			      ? (char *)install->rule->redirect_address
@@ -153,6 +166,7 @@ static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_s
 	out->downlink_class = install->binding.downlink_class;
 	out->uplink_rate = rate_of(install, SLUICE_UPLINK);
 	out->downlink_rate = rate_of(install, SLUICE_DOWNLINK);
+	out->profile = (char *)install->rule->profile;
 	out->hard_timeout_s = install->rule->hard_timeout_s;
 	if (install->binding.deadline_ns > now)
 		out->deadline_left_ms = (install->binding.deadline_ns - now) / 1000000;
@@ -160,8 +174,82 @@ static Sluice__V1__SessionRule *view_install(struct sl_arena *arena, struct sl_s
 	return out->usage ? out : NULL;
 }
 
-Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *service,
-				     const struct sl_session_view *view, bool with_rules)
+/* --- what queues have counted ------------------------------------------------- */
+
+int sl_view_queues_read(struct sl_service *service, struct sl_view_queues *out, struct sl_error *err)
+{
+	struct sl_view_queues queues = {0};
+
+	for (int direction = 0; service->qos && direction < SLUICE_DIRECTIONS; direction++) {
+		struct sl_qos_pool_status classes, trees;
+		size_t max;
+		int rc = -ENOMEM;
+
+		sl_qos_pool_status(service->qos, direction, &classes);
+		sl_qos_tree_status(service->qos, direction, &trees);
+		max = classes.used + (size_t)trees.used * (1 + SL_QOS_TREE_LEAVES);
+		queues.stats[direction] = calloc(max + 1, sizeof(*queues.stats[direction]));
+		if (queues.stats[direction])
+			rc = sl_qos_read_stats(service->qos, direction, queues.stats[direction], max, err);
+		else
+			sl_error(err, ENOMEM, "out of memory");
+		if (rc < 0) {
+			sl_view_queues_clear(&queues);
+			return rc;
+		}
+		queues.count[direction] = (size_t)rc;
+	}
+	*out = queues;
+	return 0;
+}
+
+void sl_view_queues_clear(struct sl_view_queues *queues)
+{
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		free(queues->stats[direction]);
+	*queues = (struct sl_view_queues){0};
+}
+
+static int by_minor(const void *key, const void *element)
+{
+	const struct sl_qos_class_stats *stats = element;
+
+	return (int)*(const uint16_t *)key - (int)stats->minor;
+}
+
+/* NULL as well where there is none. */
+static bool view_queue(struct sl_arena *arena, const struct sl_view_queues *queues, int direction,
+		       uint16_t minor, Sluice__V1__Queue **out)
+{
+	const struct sl_qos_class_stats *from;
+	Sluice__V1__Queue *queue;
+
+	if (!minor || !queues->count[direction])
+		return true;
+	from = bsearch(&minor, queues->stats[direction], queues->count[direction], sizeof(*from), by_minor);
+	if (!from)
+		return true;
+	queue = arena_get(arena, sizeof(*queue));
+	if (!queue)
+		return false;
+	sluice__v1__queue__init(queue);
+	queue->sent_bytes = from->sent_bytes;
+	queue->sent_packets = from->sent_packets;
+	queue->dropped_packets = from->dropped_packets;
+	queue->backlog_bytes = from->backlog_bytes;
+	queue->backlog_packets = from->backlog_packets;
+	*out = queue;
+	return true;
+}
+
+static bool view_queues(struct sl_arena *arena, const struct sl_view_queues *queues,
+			const struct sluice_binding *binding, Sluice__V1__SessionRule *out)
+{
+	return view_queue(arena, queues, SLUICE_UPLINK, binding->uplink_class, &out->uplink_queue) &&
+	       view_queue(arena, queues, SLUICE_DOWNLINK, binding->downlink_class, &out->downlink_queue);
+}
+
+Sluice__V1__Session__State sl_view_state(enum sl_session_state state)
 {
 	static const Sluice__V1__Session__State states[] = {
 		[SL_SESSION_ACTIVE] = SLUICE__V1__SESSION__STATE__ACTIVE,
@@ -169,6 +257,14 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 		[SL_SESSION_REDIRECTED] = SLUICE__V1__SESSION__STATE__REDIRECTED,
 		[SL_SESSION_ENDED] = SLUICE__V1__SESSION__STATE__ENDED,
 	};
+
+	return states[state];
+}
+
+Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *service,
+				     const struct sl_session_view *view, bool with_rules,
+				     const struct sl_view_queues *queues)
+{
 	Sluice__V1__Session *out = arena_get(arena, sizeof(*out));
 
 	if (!out)
@@ -177,11 +273,14 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 	out->imsi = (char *)view->imsi;
 	out->address = address_text(arena, &view->address);
 	out->apn = (char *)view->record->apn;
-	out->state = states[view->state];
-	out->since_ms = wall_ms(view->record->since_ns);
+	out->state = sl_view_state(view->state);
+	out->state_since_ms = sl_view_wall_ms(view->state_since_ns);
+	out->since_ms = sl_view_wall_ms(view->record->since_ns);
 	out->rule_count = view->install_count;
 	out->ambr_uplink = view->record->ambr_uplink;
 	out->ambr_downlink = view->record->ambr_downlink;
+	out->ambr_uplink_rate = rate_of_ambr(view->record->uplink_tree, view->record->uplink_meter);
+	out->ambr_downlink_rate = rate_of_ambr(view->record->downlink_tree, view->record->downlink_meter);
 	out->uplink_tunnel = view->record->uplink_tunnel;
 	out->downlink_tunnel = view->record->downlink_tunnel;
 	out->default_drop = view_counts(arena, &view->default_usage);
@@ -194,7 +293,8 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 		return NULL;
 	for (uint32_t i = 0; i < view->install_count; i++) {
 		out->rules[i] = view_install(arena, service, &view->installs[i]);
-		if (!out->rules[i])
+		if (!out->rules[i] ||
+		    (queues && !view_queues(arena, queues, &view->installs[i].binding, out->rules[i])))
 			return NULL;
 	}
 	out->n_rules = view->install_count;
@@ -272,6 +372,12 @@ Sluice__V1__Rule *sl_view_rule(struct sl_arena *arena, const struct sl_rule *rul
 	out->sessions = rule->references;
 	out->redirect = (char *)rule->redirect_address;
 	out->is_static = rule->is_static;
+	out->is_final = rule->is_final;
+	out->arp_level = rule->arp.level;
+	out->arp_may_preempt = rule->arp.may_preempt;
+	out->arp_may_be_preempted = rule->arp.may_be_preempted;
+	out->class_id = rule->class_id;
+	out->profile = (char *)rule->profile;
 	if (rule->steer.mode != SLUICE_STEER_FREE) {
 		out->steer = view_steer(arena, &rule->steer);
 		if (!out->steer)
@@ -303,7 +409,7 @@ Sluice__V1__UsageRecord *sl_view_usage(struct sl_arena *arena, const struct sl_u
 	out->origin = origin_of(record->origin);
 	out->state = record->retired ? SLUICE__V1__USAGE_RECORD__STATE__RETIRED
 				     : SLUICE__V1__USAGE_RECORD__STATE__ACTIVE;
-	out->since_ms = wall_ms(record->since_ns);
+	out->since_ms = sl_view_wall_ms(record->since_ns);
 	out->usage = view_counts(arena, &record->usage);
 	return out->address && out->usage ? out : NULL;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/convert_flow.h"
+#include "api/convert_quota.h"
 #include "base/cleanup.h"
 
 static int read_bytes_text(const char *field, const ProtobufCBinaryData *bytes, char *out, size_t size,
@@ -173,6 +174,13 @@ int sl_activation_read(const Magma__Lte__ActivateFlowsRequest *wire, struct sl_a
 		sl_activation_clear(&activation);
 		return sl_error(err, ENOMEM, "out of memory");
 	}
+	rc = sl_quotas_read(wire, origin, &activation.quotas, err);
+	if (rc < 0) {
+		sl_activation_clear(&activation);
+		return rc;
+	}
+	session.quotas = activation.quotas;
+	session.quota_count = wire->n_quotas;
 	read_rules(wire, origin, &activation);
 	if (activation.rules[1])
 		memcpy(activation.rules[1], activation.rules[0],
@@ -195,6 +203,7 @@ void sl_activation_clear(struct sl_activation *activation)
 	free(activation->storage);
 	free(activation->rules[0]);
 	free(activation->rules[1]);
+	free(activation->quotas);
 	*activation = (struct sl_activation){0};
 }
 

@@ -19,6 +19,7 @@ struct sl_activation {
 	struct sl_session_request session[2];
 	size_t session_count;
 	struct sl_rule_request *rules[2]; /* of the sessions; the second one NULL without two of them */
+	struct sl_quota_request *quotas;  /* of both sessions; texts are the wire's */
 	struct sl_rule *storage;	  /* what they point to */
 	size_t storage_count;
 	size_t named_count; /* the last ones: of rule_ids, whose results are apart */

@@ -14,12 +14,14 @@
 #include "policy/flow_list.h"
 #include "policy/flow_text.h"
 #include "policy/hash.h"
+#include "policy/profile.h"
 #include "policy/redirect.h"
 #include "usage/record.h"
 
-#define ADDRESS_TEXT	64
-#define FIELD_TEXT	48
-#define ENRICHMENT_TOLD 256
+#define ADDRESS_TEXT  64
+#define FIELD_TEXT    48
+#define NOTES_TOLD    256
+#define NO_ENRICHMENT "rule.he: header enrichment is not done; the rule works without"
 
 /* The wire's bytes as text with a NUL; empty: not given. */
 static int read_address(const char *field, const char *name, const Magma__Lte__IPAddress *wire,
@@ -202,6 +204,12 @@ static int read_steer(const Sluice__V1__Steer *wire, struct sl_rule_steer *steer
 	return 0;
 }
 
+static const char *filter_note(const Magma__Lte__PolicyRule *wire)
+{
+	return sl_filter_note((const char *const *)wire->filter_rules, wire->n_filter_rules,
+			      wire->restrict_to_filters);
+}
+
 /* Which traffic: by one of four ways. */
 static int read_matter(const Magma__Lte__PolicyRule *wire, struct sl_rule *rule, struct sl_error *err)
 {
@@ -222,10 +230,12 @@ static int read_matter(const Magma__Lte__PolicyRule *wire, struct sl_rule *rule,
 		return sl_error(err, EINVAL, "rule.restrict_to_filters: without filter_rules");
 	if (redirects)
 		return read_redirect(wire->redirect, rule, err);
-	if (wire->n_filter_rules)
+	if (wire->n_filter_rules) {
+		rule->note = filter_note(wire);
 		return sl_filter_flows("rule.filter_rules", (const char *const *)wire->filter_rules,
 				       wire->n_filter_rules, wire->restrict_to_filters, &rule->flows,
 				       &rule->flow_count, err);
+	}
 	if (wire->n_flows)
 		return read_own_flows(wire, rule, err);
 	return read_flow_list(wire, rule, err);
@@ -237,21 +247,78 @@ static bool asks_enrichment(const Magma__Lte__PolicyRule *wire)
 }
 
 /* Said once for an id; again only after another id has taken its place among those remembered. */
-static void tell_enrichment(const char *id)
+static void tell_once(const char *event, const char *id, const char *note)
 {
-	static uint64_t told[ENRICHMENT_TOLD];
-	const uint64_t hash = sl_hash(1, id, strlen(id));
+	static uint64_t told[NOTES_TOLD];
+	const uint64_t hash = sl_hash(sl_hash(1, event, strlen(event)), id, strlen(id));
 
-	if (told[hash % ENRICHMENT_TOLD] == hash)
+	if (told[hash % NOTES_TOLD] == hash)
 		return;
-	told[hash % ENRICHMENT_TOLD] = hash;
-	sl_log(SL_LOG_WARNING, "header-enrichment-not-done", "rule", "%s", id, NULL);
+	told[hash % NOTES_TOLD] = hash;
+	sl_log(SL_LOG_WARNING, event, "rule", "%s", id, "note", "%s", note, NULL);
 }
 
 const char *sl_rule_note(const Magma__Lte__PolicyRule *wire)
 {
-	return asks_enrichment(wire) ? "rule.he: header enrichment is not done; the rule works without"
-				     : NULL;
+	const char *note = filter_note(wire);
+
+	if (note)
+		return note;
+	return asks_enrichment(wire) ? NO_ENRICHMENT : NULL;
+}
+
+/* Without a level the rest says nothing: the wire's zero is "enabled" for both. */
+static int read_arp(const Magma__Lte__QosArp *wire, struct sl_arp *arp, struct sl_error *err)
+{
+	if (!wire || wire->priority_level == 0)
+		return 0;
+	if (wire->priority_level > SL_ARP_LEVEL_WORST)
+		return sl_error(err, EINVAL, "rule.qos.arp.priority_level: %u is outside 1..%d",
+				wire->priority_level, SL_ARP_LEVEL_WORST);
+	if (wire->pre_capability != MAGMA__LTE__QOS_ARP__PRE_CAP__PRE_CAP_ENABLED &&
+	    wire->pre_capability != MAGMA__LTE__QOS_ARP__PRE_CAP__PRE_CAP_DISABLED)
+		return sl_error(err, EINVAL, "rule.qos.arp.pre_capability: unknown value %d",
+				(int)wire->pre_capability);
+	if (wire->pre_vulnerability != MAGMA__LTE__QOS_ARP__PRE_VUL__PRE_VUL_ENABLED &&
+	    wire->pre_vulnerability != MAGMA__LTE__QOS_ARP__PRE_VUL__PRE_VUL_DISABLED)
+		return sl_error(err, EINVAL, "rule.qos.arp.pre_vulnerability: unknown value %d",
+				(int)wire->pre_vulnerability);
+	arp->level = (uint8_t)wire->priority_level;
+	arp->may_preempt = wire->pre_capability == MAGMA__LTE__QOS_ARP__PRE_CAP__PRE_CAP_ENABLED;
+	arp->may_be_preempted = wire->pre_vulnerability == MAGMA__LTE__QOS_ARP__PRE_VUL__PRE_VUL_ENABLED;
+	return 0;
+}
+
+static int read_qos(const Magma__Lte__FlowQos *wire, struct sl_rule *rule, struct sl_error *err)
+{
+	if (!wire)
+		return 0;
+	if ((int)wire->qci < 0 || (int)wire->qci > UINT16_MAX)
+		return sl_error(err, EINVAL, "rule.qos.qci: %d is outside 0..%d", (int)wire->qci, UINT16_MAX);
+	rule->mbr[SLUICE_UPLINK] = wire->max_req_bw_ul;
+	rule->mbr[SLUICE_DOWNLINK] = wire->max_req_bw_dl;
+	rule->gbr[SLUICE_UPLINK] = wire->gbr_ul;
+	rule->gbr[SLUICE_DOWNLINK] = wire->gbr_dl;
+	rule->class_id = (uint16_t)wire->qci;
+	return read_arp(wire->arp, &rule->arp, err);
+}
+
+/* What the profile says is control's to put in. */
+static int read_profile(const char *name, struct sl_rule *rule, struct sl_error *err)
+{
+	const char *conflict = sl_profile_conflict(rule);
+
+	if (!name[0])
+		return 0;
+	if (strlen(name) >= sizeof(rule->profile))
+		return sl_error(err, EINVAL, "rule.qos_profile: '%.64s...' is longer than %zu bytes", name,
+				sizeof(rule->profile) - 1);
+	if (conflict)
+		return sl_error(err, EINVAL,
+				"rule.qos_profile: '%.64s' beside rule.qos, which has %s of its own", name,
+				conflict);
+	strcpy(rule->profile, name);
+	return 0;
 }
 
 static void free_flows(struct sl_rule *rule)
@@ -280,19 +347,20 @@ int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct
 	rc = read_matter(wire, &rule, err);
 	if (rc == 0)
 		rc = read_steer(wire->steer, &rule.steer, err);
+	if (rc == 0)
+		rc = read_qos(wire->qos, &rule, err);
+	if (rc == 0)
+		rc = read_profile(wire->qos_profile, &rule, err);
 	if (rc < 0)
 		return rc;
 	rule.precedence = wire->priority;
 	rule.rating_group = wire->rating_group;
 	rule.hard_timeout_s = wire->hard_timeout;
-	if (wire->qos) {
-		rule.mbr[SLUICE_UPLINK] = wire->qos->max_req_bw_ul;
-		rule.mbr[SLUICE_DOWNLINK] = wire->qos->max_req_bw_dl;
-		rule.gbr[SLUICE_UPLINK] = wire->qos->gbr_ul;
-		rule.gbr[SLUICE_DOWNLINK] = wire->qos->gbr_dl;
-	}
+	rule.is_final = wire->is_final;
 	if (asks_enrichment(wire))
-		tell_enrichment(rule.id);
+		tell_once("header-enrichment-not-done", rule.id, NO_ENRICHMENT);
+	if (rule.note)
+		tell_once("rule-note", rule.id, rule.note);
 	*out = rule;
 	rule.flows = NULL;
 	return 0;

@@ -16,7 +16,10 @@
  */
 int sl_rule_read(const Magma__Lte__PolicyRule *wire, struct sl_rule *out, struct sl_error *err);
 
-/* What of a rule that works is not done all the same, for people; static. NULL: nothing. */
+/*
+ * What people should know of a rule that works: what of it is not done all the
+ * same, or may not be meant; static. NULL: nothing.
+ */
 const char *sl_rule_note(const Magma__Lte__PolicyRule *wire);
 
 #endif

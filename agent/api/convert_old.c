@@ -61,7 +61,7 @@ static int read_old_rule(const Magma__Lte__PolicyRule *wire, struct sl_rule *out
 	return rc;
 }
 
-static enum sluice_origin origin_of(const Magma__Lte__ActivateFlowsRequest *wire)
+enum sluice_origin sl_activation_origin(const Magma__Lte__ActivateFlowsRequest *wire)
 {
 	return wire->request_origin &&
 			       wire->request_origin->type == MAGMA__LTE__REQUEST_ORIGIN_TYPE__ORIGIN_TYPE__GY
@@ -138,7 +138,7 @@ static void append_dynamic(const Magma__Lte__ActivateFlowsRequest *wire, struct 
 		struct sl_rule *storage = &activation->storage[activation->storage_count];
 		struct sl_rule_request request = {
 			.id = rule->id ? rule->id : "",
-			.origin = origin_of(wire),
+			.origin = sl_activation_origin(wire),
 			.note = sl_rule_note(rule),
 		};
 
@@ -148,11 +148,23 @@ static void append_dynamic(const Magma__Lte__ActivateFlowsRequest *wire, struct 
 	}
 }
 
+/* By one of the names before: base names may have rules in common. */
+static bool is_appended(const struct sl_activation *activation, size_t from, const struct sl_rule *rule)
+{
+	for (size_t i = from; i < activation->storage_count; i++)
+		if (activation->rules[0][i].rule == rule)
+			return true;
+	return false;
+}
+
 static void append_named(const Magma__Lte__ActivateFlowsRequest *wire, const struct sl_catalog *catalog,
 			 struct sl_activation *activation)
 {
+	size_t from = activation->storage_count;
+
 	for (size_t i = 0; i < wire->n_rule_ids; i++) {
-		struct sl_rule_request request = {.id = wire->rule_ids[i], .origin = origin_of(wire)};
+		struct sl_rule_request request = {.id = wire->rule_ids[i],
+						  .origin = sl_activation_origin(wire)};
 		const struct sl_rule *const *rules;
 		size_t count = sl_catalog_resolve(catalog, wire->rule_ids[i], &rules);
 
@@ -163,6 +175,8 @@ static void append_named(const Magma__Lte__ActivateFlowsRequest *wire, const str
 			append(activation, &request);
 		}
 		for (size_t k = 0; k < count; k++) {
+			if (is_appended(activation, from, rules[k]))
+				continue;
 			request.rule = (struct sl_rule *)rules[k]; /* read only, as every request's */
 			request.id = rules[k]->id;
 			append(activation, &request);
@@ -177,18 +191,25 @@ static void take_from_catalog(const Magma__Lte__ActivateFlowsRequest *wire, cons
 		const Magma__Lte__PolicyRule *policy = wire->policies[i]->rule;
 		const struct sl_rule *rule = NULL;
 
-		if (policy && sl_rule_is_only_id(policy))
-			rule = sl_catalog_rule(catalog, policy->id);
-		for (int family = 0; rule && family < 2; family++)
-			if (activation->rules[family])
-				activation->rules[family][i].rule = (struct sl_rule *)rule;
+		if (!policy || !sl_rule_is_only_id(policy))
+			continue;
+		rule = sl_catalog_rule(catalog, policy->id);
+		for (int family = 0; family < 2; family++) {
+			if (!activation->rules[family])
+				continue;
+			activation->rules[family][i].rule = (struct sl_rule *)rule;
+			if (!rule)
+				sl_error(&activation->rules[family][i].error, EINVAL,
+					 "flow_list: empty, and the gateway has no rule \"%.64s\"",
+					 policy->id);
+		}
 	}
 }
 
 int sl_activation_complete(const Magma__Lte__ActivateFlowsRequest *wire, const struct sl_catalog *catalog,
 			   struct sl_activation *activation, struct sl_error *err)
 {
-	size_t named;
+	size_t named, whole;
 	int rc;
 
 	if (wire->n_dynamic_rules > SL_REQUEST_RULES)
@@ -201,8 +222,9 @@ int sl_activation_complete(const Magma__Lte__ActivateFlowsRequest *wire, const s
 		return sl_error(err, ENOMEM, "out of memory");
 	take_from_catalog(wire, catalog, activation);
 	append_dynamic(wire, activation);
+	whole = activation->storage_count;
 	append_named(wire, catalog, activation);
-	activation->named_count = named;
+	activation->named_count = activation->storage_count - whole;
 	return 0;
 }
 

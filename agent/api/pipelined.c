@@ -6,8 +6,8 @@
 
 #include "api/convert_old.h"
 #include "api/message.h"
-#include "api/reports.h"
 #include "api/service.h"
+#include "api/setup.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "catalog/directory.h"
@@ -95,119 +95,31 @@ static void setup_default_controllers(struct sl_call *call, const uint8_t *bytes
 	sl_message_free(message);
 }
 
-struct setup {
-	struct sl_activation *activations;
-	size_t activation_count;
-	struct sl_session_request *sessions;
-	size_t session_count;
-};
-
-static void setup_clear(struct setup *setup)
-{
-	for (size_t i = 0; i < setup->activation_count; i++)
-		sl_activation_clear(&setup->activations[i]);
-	free(setup->activations);
-	free(setup->sessions);
-}
-
-/* Rules of all sessions of a setup, base names as what they stand for. More: it is refused whole. */
-#define SETUP_RULES (1u << 17)
-
-static int setup_check(size_t rules, struct sl_error *err)
-{
-	if (rules > SETUP_RULES)
-		return sl_error(err, E2BIG, "requests: more than %u rules in one setup", SETUP_RULES);
-	return 0;
-}
-
-static int setup_count(const Magma__Lte__SetupPolicyRequest *wire, struct sl_error *err)
-{
-	size_t rules = 0;
-
-	for (size_t i = 0; i < wire->n_requests; i++)
-		rules += wire->requests[i]->n_policies + wire->requests[i]->n_dynamic_rules +
-			 wire->requests[i]->n_rule_ids;
-	return setup_check(rules, err);
-}
-
-/*
- * An entry that cannot be read is left out, aloud: one subscriber's nonsense
- * must not keep the gateway from serving all others.
- */
-static int setup_read(const Magma__Lte__SetupPolicyRequest *wire, const struct sl_catalog *catalog,
-		      struct setup *setup, struct sl_error *err)
-{
-	struct sl_error first = {{0}};
-	size_t rules = 0, refused = 0;
-	int rc = setup_count(wire, err);
-
-	if (rc < 0)
-		return rc;
-	setup->activations = calloc(wire->n_requests + 1, sizeof(*setup->activations));
-	setup->sessions = calloc(2 * wire->n_requests + 1, sizeof(*setup->sessions));
-	if (!setup->activations || !setup->sessions)
-		return sl_error(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < wire->n_requests; i++) {
-		struct sl_activation *activation = &setup->activations[setup->activation_count];
-
-		rc = sl_activation_read(wire->requests[i], activation, err);
-		if (rc == 0) {
-			rc = sl_activation_complete(wire->requests[i], catalog, activation, err);
-			if (rc < 0)
-				sl_activation_clear(activation);
-		}
-		if (rc == -ENOMEM)
-			return rc;
-		if (rc < 0) {
-			if (refused++ == 0)
-				sl_error(&first, EINVAL, "requests[%zu]: %s", i, err->text);
-			continue;
-		}
-		setup->activation_count++;
-		rules += activation->storage_count;
-		rc = setup_check(rules, err);
-		if (rc < 0)
-			return rc;
-		for (size_t k = 0; k < activation->session_count; k++)
-			setup->sessions[setup->session_count++] = activation->session[k];
-	}
-	/* one line, however many there are */
-	if (refused)
-		sl_log(SL_LOG_ERROR, "setup-request-refused", "requests", "%zu", refused, "first", "%s",
-		       first.text, NULL);
-	return 0;
-}
-
 static void setup_apply(struct sl_service *service, struct sl_call *call,
 			const Magma__Lte__SetupPolicyRequest *wire)
 {
-	struct setup setup = {0};
+	_cleanup_(sl_setup_clear) struct sl_setup setup = {0};
 	uint32_t refused = 0;
 	struct sl_error err;
 	int rc;
 
-	rc = setup_read(wire, sl_policy_directory_catalog(service->policy), &setup, &err);
+	rc = sl_setup_read(wire->requests, wire->n_requests, sl_policy_directory_catalog(service->policy),
+			   false, &setup, &err);
 	if (rc < 0) {
 		refuse(call, "SetupPolicyFlows", rc, &err);
-		setup_clear(&setup);
 		return;
 	}
-	rc = sl_control_setup(service->control, setup.sessions, setup.session_count, &refused, &err);
+	rc = sl_setup_apply(service, &setup, &refused, &err);
 	if (rc < 0) {
 		sl_log(SL_LOG_ERROR, "setup-failed", "reason", "%s", err.text, NULL);
 		reply_setup(call, MAGMA__LTE__SETUP_FLOWS_RESULT__RESULT__FAILURE);
-	} else {
-		service->setup_done = true;
-		service->setup_applied = true;
-		sl_desired_setup_done(service->desired, setup.sessions, setup.session_count);
-		if (service->reports)
-			sl_reports_now(service->reports);
-		sl_log(SL_LOG_INFO, "setup-done", "requests", "%zu", wire->n_requests, "unreadable", "%zu",
-		       wire->n_requests - setup.activation_count, "sessions", "%u",
-		       sl_control_known_sessions(service->control), "refused", "%u", refused, NULL);
-		reply_setup(call, MAGMA__LTE__SETUP_FLOWS_RESULT__RESULT__SUCCESS);
+		return;
 	}
-	setup_clear(&setup);
+	service->setup_applied = true;
+	sl_log(SL_LOG_INFO, "setup-done", "requests", "%zu", wire->n_requests, "unreadable", "%zu",
+	       setup.unreadable, "sessions", "%u", sl_control_known_sessions(service->control), "refused",
+	       "%u", refused, NULL);
+	reply_setup(call, MAGMA__LTE__SETUP_FLOWS_RESULT__RESULT__SUCCESS);
 }
 
 static void setup_policy_flows(struct sl_call *call, const uint8_t *bytes, size_t length, void *user)
@@ -242,7 +154,9 @@ static void fill_result(Magma__Lte__RuleModResult *result, const struct sl_rule_
 	result->rule_id = (char *)rule->id;
 	result->version = rule->version;
 	if (has_session && rule->result == 0) {
-		result->reason = rule->note ? (char *)rule->note : result->reason;
+		const char *said = rule->preempted ? rule->error.text : rule->note;
+
+		result->reason = said ? (char *)said : result->reason;
 		return;
 	}
 	result->result = MAGMA__LTE__RULE_MOD_RESULT__RESULT__FAILURE;
@@ -327,6 +241,8 @@ static void activate(struct sl_service *service, struct sl_call *call,
 		} else {
 			in_force++;
 			sl_desired_activated(service->desired, &activation.session[i]);
+			sl_desired_named(service->desired, &activation.session[i], sl_activation_origin(wire),
+					 wire->rule_ids, wire->n_rule_ids);
 		}
 	}
 	if (rc < 0 && in_force == 0)
@@ -362,6 +278,7 @@ static void deactivate_flows(struct sl_call *call, const uint8_t *bytes, size_t 
 	Magma__Lte__DeactivateFlowsResult answer = MAGMA__LTE__DEACTIVATE_FLOWS_RESULT__INIT;
 	struct sl_service *service = user;
 	struct sl_deactivations deactivations;
+	const Magma__Lte__DeactivateFlowsRequest *wire;
 	ProtobufCMessage *message;
 	struct sl_error err;
 	int rc;
@@ -374,11 +291,11 @@ static void deactivate_flows(struct sl_call *call, const uint8_t *bytes, size_t 
 		refuse(call, "DeactivateFlows", rc, &err);
 		return;
 	}
-	rc = sl_deactivation_read((Magma__Lte__DeactivateFlowsRequest *)message, &deactivations, &err);
+	wire = (Magma__Lte__DeactivateFlowsRequest *)message;
+	rc = sl_deactivation_read(wire, &deactivations, &err);
 	if (rc == 0) {
-		rc = sl_deactivation_complete((Magma__Lte__DeactivateFlowsRequest *)message,
-					      sl_policy_directory_catalog(service->policy), &deactivations,
-					      &err);
+		rc = sl_deactivation_complete(wire, sl_policy_directory_catalog(service->policy),
+					      &deactivations, &err);
 		if (rc < 0)
 			sl_deactivation_clear(&deactivations);
 	}
@@ -389,8 +306,11 @@ static void deactivate_flows(struct sl_call *call, const uint8_t *bytes, size_t 
 	}
 	for (size_t i = 0; i < deactivations.count; i++) {
 		rc = sl_control_deactivate(service->control, &deactivations.request[i], NULL, &err);
-		if (rc == 0)
+		if (rc == 0) {
+			sl_desired_unnamed(service->desired, &deactivations.request[i], wire->rule_ids,
+					   wire->n_rule_ids);
 			continue;
+		}
 		sl_log(SL_LOG_ERROR, "deactivation-failed", "imsi", "%s", deactivations.request[i].imsi,
 		       "reason", "%s", err.text, NULL);
 		answer.result = MAGMA__LTE__DEACTIVATE_FLOWS_RESULT__RESULT__FAILURE;

@@ -15,6 +15,8 @@
 #include "usage/reporter.h"
 
 struct sl_desired;
+struct sl_ids_engine;
+struct sl_ids_table;
 struct sl_policy_directory;
 struct sl_portal;
 struct sl_reports;
@@ -28,10 +30,12 @@ struct sl_service {
 	struct sl_control *control;
 	struct sl_policy_directory *policy; /* NULL: no rules by name */
 	struct sl_desired *desired;
-	struct sl_reporter *reporter; /* NULL: no session manager */
-	struct sl_reports *reports;   /* NULL likewise */
-	const char *session_manager;  /* its address, or NULL */
-	struct sl_portal *portal;     /* NULL: nobody is redirected */
+	struct sl_ids_engine *ids;
+	struct sl_ids_table *ids_rules; /* those in force */
+	struct sl_reporter *reporter;	/* NULL: no session manager */
+	struct sl_reports *reports;	/* NULL likewise */
+	const char *session_manager;	/* its address, or NULL */
+	struct sl_portal *portal;	/* NULL: nobody is redirected */
 	uint32_t portal_port;
 	struct sl_servers *servers; /* NULL likewise */
 	bool unknown_drop;

@@ -11,7 +11,10 @@
 #include <time.h>
 
 #include "api/admin_policy.h"
+#include "api/admin_quotas.h"
+#include "api/admin_views.h"
 #include "api/message.h"
+#include "api/watch_alerts.h"
 
 struct watcher {
 	struct sl_call *call; /* NULL: free */
@@ -22,6 +25,7 @@ struct watcher {
 struct sl_watchers {
 	struct sl_service *service;
 	struct watcher watcher[SL_WATCHERS];
+	struct sl_alert_watchers *alerts;
 };
 
 int sl_watchers_new(struct sl_service *service, struct sl_watchers **out)
@@ -30,6 +34,11 @@ int sl_watchers_new(struct sl_service *service, struct sl_watchers **out)
 
 	if (!watchers)
 		return -ENOMEM;
+	watchers->alerts = sl_alert_watchers_new();
+	if (!watchers->alerts) {
+		free(watchers);
+		return -ENOMEM;
+	}
 	watchers->service = service;
 	*out = watchers;
 	return 0;
@@ -37,7 +46,15 @@ int sl_watchers_new(struct sl_service *service, struct sl_watchers **out)
 
 void sl_watchers_free(struct sl_watchers *watchers)
 {
+	if (!watchers)
+		return;
+	sl_alert_watchers_free(watchers->alerts);
 	free(watchers);
+}
+
+struct sl_alert_watchers *sl_watchers_alerts(struct sl_watchers *watchers)
+{
+	return watchers->alerts;
 }
 
 /* The kernel makes drop records only while somebody reads them. */
@@ -75,6 +92,7 @@ void sl_watchers_add(struct sl_watchers *watchers, struct sl_call *call, bool dr
 
 void sl_watchers_end(struct sl_watchers *watchers)
 {
+	sl_alert_watchers_end(watchers->alerts);
 	for (size_t i = 0; i < SL_WATCHERS; i++) {
 		struct sl_call *call = watchers->watcher[i].call;
 
@@ -113,6 +131,9 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 	Sluice__V1__RuleFailed failed = SLUICE__V1__RULE_FAILED__INIT;
 	Sluice__V1__RuleExpired expired = SLUICE__V1__RULE_EXPIRED__INIT;
 	Sluice__V1__RulePoliced policed = SLUICE__V1__RULE_POLICED__INIT;
+	Sluice__V1__SessionPoliced session_policed = SLUICE__V1__SESSION_POLICED__INIT;
+	Sluice__V1__RulePreempted preempted = SLUICE__V1__RULE_PREEMPTED__INIT;
+	Sluice__V1__Quota quota;
 	Sluice__V1__Repaired repaired = SLUICE__V1__REPAIRED__INIT;
 	char address[SL_ADDRESS_TEXT] = "";
 
@@ -121,6 +142,8 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 	session.imsi = (char *)from->imsi;
 	session.address = address;
 	session.rules = from->rules;
+	session.state = sl_view_state(from->state);
+	session.state_since_ms = sl_view_wall_ms(from->state_since_ns);
 	switch (from->type) {
 	case SL_EVENT_SESSION_ACTIVATED:
 		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_ACTIVATED;
@@ -169,6 +192,37 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 		policed.reason = (char *)from->reason;
 		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_POLICED;
 		event.rule_policed = &policed;
+		break;
+	case SL_EVENT_SESSION_POLICED:
+		session_policed.imsi = (char *)from->imsi;
+		session_policed.address = address;
+		session_policed.reason = (char *)from->reason;
+		event.event_case = SLUICE__V1__EVENT__EVENT_SESSION_POLICED;
+		event.session_policed = &session_policed;
+		break;
+	case SL_EVENT_RULE_PREEMPTED:
+		preempted.imsi = (char *)from->imsi;
+		preempted.address = address;
+		preempted.rule_id = (char *)from->rule_id;
+		preempted.version = from->version;
+		preempted.reason = (char *)from->reason;
+		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_PREEMPTED;
+		event.rule_preempted = &preempted;
+		break;
+	case SL_EVENT_QUOTA_THRESHOLD:
+		sl_view_quota(from->quota, address, &quota);
+		event.event_case = SLUICE__V1__EVENT__EVENT_QUOTA_THRESHOLD;
+		event.quota_threshold = &quota;
+		break;
+	case SL_EVENT_QUOTA_USED_UP:
+		sl_view_quota(from->quota, address, &quota);
+		event.event_case = SLUICE__V1__EVENT__EVENT_QUOTA_USED_UP;
+		event.quota_used_up = &quota;
+		break;
+	case SL_EVENT_QUOTA_GRANTED:
+		sl_view_quota(from->quota, address, &quota);
+		event.event_case = SLUICE__V1__EVENT__EVENT_QUOTA_GRANTED;
+		event.quota_granted = &quota;
 		break;
 	case SL_EVENT_RULE_FAILED:
 		failed.imsi = (char *)from->imsi;

@@ -10,12 +10,15 @@
 #include "desired/desired.h"
 #include "sluice/v1/admin.pb-c.h"
 
+struct sl_alert_watchers;
+
 /* Watchers at one time; one more is refused with RESOURCE_EXHAUSTED. */
 #define SL_WATCHERS 32
 
 int sl_watchers_new(struct sl_service *service, struct sl_watchers **out);
 void sl_watchers_free(struct sl_watchers *watchers);
 void sl_watchers_end(struct sl_watchers *watchers); /* the streams; new ones may come */
+struct sl_alert_watchers *sl_watchers_alerts(struct sl_watchers *watchers);
 void sl_watchers_add(struct sl_watchers *watchers, struct sl_call *call, bool drops);
 
 /* What run/ wires to the parts that have something to tell. */

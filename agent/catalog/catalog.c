@@ -14,7 +14,8 @@
 #define PATH_SIZE 512
 #define SUFFIX	  ".yaml"
 
-static const struct sl_catalog_section *const sections[] = {&sl_catalog_rules, &sl_catalog_base_names};
+static const struct sl_catalog_section *const sections[] = {&sl_catalog_rules, &sl_catalog_base_names,
+							    &sl_catalog_profiles};
 
 /* --- entries ------------------------------------------------------------------- */
 
@@ -26,8 +27,9 @@ struct sl_catalog_entry *sl_catalog_find(const struct sl_catalog *catalog, const
 	return entry;
 }
 
-static const char *last_part(const char *path)
+const char *sl_catalog_file(struct sl_yaml_node node)
 {
+	const char *path = sl_yaml_name(node);
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
@@ -45,7 +47,7 @@ int sl_catalog_add(struct sl_catalog *catalog, const char *name, struct sl_yaml_
 	if (!entry)
 		return sl_error(err, ENOMEM, "out of memory");
 	snprintf(entry->name, sizeof(entry->name), "%s", name);
-	snprintf(entry->file, sizeof(entry->file), "%.63s", last_part(sl_yaml_name(node)));
+	snprintf(entry->file, sizeof(entry->file), "%.63s", sl_catalog_file(node));
 	entry->line = sl_yaml_line(node);
 	entry->node = node;
 	HASH_ADD_STR(catalog->entries, name, entry);
@@ -65,6 +67,9 @@ void sl_catalog_free(struct sl_catalog *catalog)
 		free(entry->rules);
 		free(entry);
 	}
+	sl_catalog_free_profiles(catalog);
+	for (size_t i = 0; i < catalog->part_count; i++)
+		catalog->part[i].part->free(catalog->part[i].content);
 	free(catalog);
 }
 
@@ -136,18 +141,26 @@ static int check_size(const char *path, uint64_t *bytes, struct sl_error *err)
 
 static int read_file(struct sl_catalog *catalog, const struct sl_yaml *document, struct sl_error *err)
 {
-	const char *keys[SL_ARRAY_SIZE(sections) + 1] = {NULL};
+	const char *keys[SL_ARRAY_SIZE(sections) + SL_CATALOG_PARTS + 1] = {NULL};
 	struct sl_yaml_node root = sl_yaml_root(document);
 	int rc;
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(sections); i++)
 		keys[i] = sections[i]->key;
+	for (size_t i = 0; i < catalog->part_count; i++)
+		keys[SL_ARRAY_SIZE(sections) + i] = catalog->part[i].part->key;
 	rc = sl_yaml_mapping(root, keys, err);
 	for (size_t i = 0; rc == 0 && i < SL_ARRAY_SIZE(sections); i++) {
 		struct sl_yaml_node node = sl_yaml_get(root, sections[i]->key);
 
 		if (sl_yaml_present(node))
 			rc = sections[i]->read(catalog, node, err);
+	}
+	for (size_t i = 0; rc == 0 && i < catalog->part_count; i++) {
+		struct sl_yaml_node node = sl_yaml_get(root, catalog->part[i].part->key);
+
+		if (sl_yaml_present(node))
+			rc = catalog->part[i].part->read(catalog->part[i].content, node, err);
 	}
 	return rc;
 }
@@ -172,11 +185,40 @@ static int load(const char *directory, struct files *files, struct sl_catalog *c
 	for (size_t i = 0; rc == 0 && i < SL_ARRAY_SIZE(sections); i++)
 		if (sections[i]->check)
 			rc = sections[i]->check(catalog, err);
+	for (size_t i = 0; rc == 0 && i < catalog->part_count; i++)
+		if (catalog->part[i].part->check)
+			rc = catalog->part[i].part->check(catalog->part[i].content, catalog, catalog->access,
+							  err);
 	catalog->file_count = (size_t)files->count;
 	return rc;
 }
 
-int sl_catalog_load(const char *directory, struct sl_catalog **out, struct sl_error *err)
+static int make_parts(struct sl_catalog *catalog, const struct sl_catalog_part *const *parts,
+		      struct sl_error *err)
+{
+	for (; parts && *parts; parts++) {
+		void *content;
+
+		if (catalog->part_count == SL_CATALOG_PARTS)
+			return sl_error(err, E2BIG, "more than %d parts of a catalogue", SL_CATALOG_PARTS);
+		content = (*parts)->make();
+		if (!content)
+			return sl_error(err, ENOMEM, "out of memory");
+		catalog->part[catalog->part_count].part = *parts;
+		catalog->part[catalog->part_count++].content = content;
+	}
+	return 0;
+}
+
+int sl_catalog_load(const char *directory, const char *const *access, struct sl_catalog **out,
+		    struct sl_error *err)
+{
+	return sl_catalog_load_with(directory, access, NULL, out, err);
+}
+
+int sl_catalog_load_with(const char *directory, const char *const *access,
+			 const struct sl_catalog_part *const *parts, struct sl_catalog **out,
+			 struct sl_error *err)
 {
 	_cleanup_(catalog_freep) struct sl_catalog *catalog = calloc(1, sizeof(*catalog));
 	_cleanup_(files_clear) struct files files = {0};
@@ -184,7 +226,11 @@ int sl_catalog_load(const char *directory, struct sl_catalog **out, struct sl_er
 
 	if (!catalog)
 		return sl_error(err, ENOMEM, "out of memory");
-	rc = load(directory, &files, catalog, err);
+	catalog->access = access;
+	rc = make_parts(catalog, parts, err);
+	if (rc == 0)
+		rc = load(directory, &files, catalog, err);
+	catalog->access = NULL;
 	if (rc < 0)
 		return rc;
 	*out = SL_TAKE(catalog);
@@ -232,6 +278,14 @@ int sl_catalog_each(const struct sl_catalog *catalog,
 		rc = visit(&view, user);
 	}
 	return rc;
+}
+
+const void *sl_catalog_content(const struct sl_catalog *catalog, const struct sl_catalog_part *part)
+{
+	for (size_t i = 0; catalog && i < catalog->part_count; i++)
+		if (catalog->part[i].part == part)
+			return catalog->part[i].content;
+	return NULL;
 }
 
 size_t sl_catalog_rule_count(const struct sl_catalog *catalog)

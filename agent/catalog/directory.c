@@ -12,6 +12,8 @@
 
 struct sl_policy_directory {
 	char path[256];
+	const char *const *access;
+	const struct sl_catalog_part *const *parts;
 	struct sl_catalog *catalog;
 	struct sl_watch *watch;
 	void (*on_read)(void *user);
@@ -35,7 +37,7 @@ static struct sl_catalog *read_now(struct sl_policy_directory *directory)
 	struct sl_catalog *next = NULL;
 	struct sl_error problem = {{0}};
 
-	if (sl_catalog_load(directory->path, &next, &problem) < 0) {
+	if (sl_catalog_load_with(directory->path, directory->access, directory->parts, &next, &problem) < 0) {
 		directory->problem = problem;
 		directory->failures++;
 		sl_log(SL_LOG_ERROR, "policy-refused", "reason", "%s", problem.text, "in-force", "%s",
@@ -68,7 +70,8 @@ static void on_change(void *user)
 	sl_policy_directory_reload(user);
 }
 
-int sl_policy_directory_open(struct event_base *base, const char *path, void (*on_read)(void *user),
+int sl_policy_directory_open(struct event_base *base, const char *path, const char *const *access,
+			     const struct sl_catalog_part *const *parts, void (*on_read)(void *user),
 			     void *user, struct sl_policy_directory **out, struct sl_error *err)
 {
 	struct sl_policy_directory *directory = calloc(1, sizeof(*directory));
@@ -76,6 +79,8 @@ int sl_policy_directory_open(struct event_base *base, const char *path, void (*o
 
 	if (!directory)
 		return sl_error(err, ENOMEM, "out of memory");
+	directory->access = access;
+	directory->parts = parts;
 	directory->on_read = on_read;
 	directory->user = user;
 	snprintf(directory->path, sizeof(directory->path), "%s", path);

@@ -19,9 +19,10 @@ struct sl_policy_directory;
  * here: it is logged, the status has it, and what is put right is read then.
  * `on_read` (may be NULL) runs after every further reading. If it went well,
  * another catalogue is in force, and the one before is gone when it returns.
- * -ENOMEM, -EMFILE.
+ * `access` and `parts` are as in sl_catalog_load_with, and stay the caller's. -ENOMEM, -EMFILE.
  */
-int sl_policy_directory_open(struct event_base *base, const char *path, void (*on_read)(void *user),
+int sl_policy_directory_open(struct event_base *base, const char *path, const char *const *access,
+			     const struct sl_catalog_part *const *parts, void (*on_read)(void *user),
 			     void *user, struct sl_policy_directory **out, struct sl_error *err);
 void sl_policy_directory_close(struct sl_policy_directory *directory);
 

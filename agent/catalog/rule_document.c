@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "catalog/qos_document.h"
 #include "policy/address.h"
 #include "policy/filter.h"
 #include "policy/flow_list.h"
@@ -18,9 +19,11 @@
 #define LIST_TEXT 1024 /* a list of ports with its commas */
 #define KEYS_MAX  32
 
-static const char *const rule_keys[] = {
-	"id",		"precedence", "rating_group", "action",	  "mbr",   "gbr", "flows",
-	"hard_timeout", "filters",    "restrict",     "redirect", "steer", NULL};
+static const char *const booleans[] = {"false", "true", NULL};
+static const char *const rule_keys[] = {"id",	    "precedence", "rating_group", "action",   "mbr",
+					"gbr",	    "flows",	  "hard_timeout", "filters",  "restrict",
+					"redirect", "steer",	  "arp",	  "class_id", "qos_profile",
+					"final",    NULL};
 
 /* --- flows ----------------------------------------------------------------------- */
 
@@ -49,8 +52,8 @@ static int read_words(struct sl_yaml_node node, char text[LIST_TEXT], struct sl_
 	return rc;
 }
 
-static int read_flow(struct sl_yaml_node node, const char *action, struct sl_flow_list *list,
-		     struct sl_error *err)
+int sl_flow_document_read(struct sl_yaml_node node, const char *action, struct sl_flow_list *list,
+			  struct sl_error *err)
 {
 	static const char *const keys[] = {"direction",	  "action",	 "protocol",   "remote",
 					   "remote_port", "local",	 "local_port", "dscp",
@@ -100,7 +103,7 @@ static int read_flows(struct sl_yaml_node node, struct sl_yaml_node action_node,
 	if (rc == 0)
 		rc = sl_flow_list_init(&list, err);
 	for (size_t i = 0; rc == 0 && i < count; i++)
-		rc = read_flow(sl_yaml_item(node, i), actions[action], &list, err);
+		rc = sl_flow_document_read(sl_yaml_item(node, i), actions[action], &list, err);
 	if (rc < 0)
 		return rc;
 	if (sl_flow_list_take(&list, "flows", &rule->flows, &rule->flow_count, &reason) < 0)
@@ -113,7 +116,6 @@ static int read_flows(struct sl_yaml_node node, struct sl_yaml_node action_node,
 static int read_filters(struct sl_yaml_node node, struct sl_yaml_node restrict_node, struct sl_rule *rule,
 			struct sl_error *err)
 {
-	static const char *const booleans[] = {"false", "true", NULL};
 	_cleanup_free_ char(*texts)[SL_IPFILTER_TEXT] = NULL;
 	_cleanup_free_ const char **pointers = NULL;
 	struct sl_error reason = {""};
@@ -147,12 +149,13 @@ static int read_filters(struct sl_yaml_node node, struct sl_yaml_node restrict_n
 					     strstr(reason.text, "]: ") + strlen("]: "));
 		return sl_yaml_error(node, err, "%s", reason.text + strlen("filters: "));
 	}
+	rule->note = sl_filter_note(pointers, count, restricts == 1);
 	return 0;
 }
 
 /* --- where else to ------------------------------------------------------------------ */
 
-static int read_redirect(struct sl_yaml_node node, struct sl_rule *rule, struct sl_error *err)
+int sl_redirect_document_read(struct sl_yaml_node node, struct sl_rule *rule, struct sl_error *err)
 {
 	static const char *const keys[] = {"ipv4", "ipv6", "url", NULL};
 	static const enum sluice_redirect types[] = {SLUICE_REDIRECT_IPV4, SLUICE_REDIRECT_IPV6,
@@ -221,17 +224,18 @@ static int read_steer(struct sl_yaml_node node, struct sl_rule *rule, struct sl_
 
 /* --- rules ---------------------------------------------------------------------------- */
 
-static int read_rates(struct sl_yaml_node node, uint64_t max, uint64_t rates[SLUICE_DIRECTIONS],
-		      struct sl_error *err)
+/* In the place of what is the profile's. */
+static int read_profile(struct sl_yaml_node node, struct sl_rule *rule, struct sl_error *err)
 {
-	static const char *const keys[] = {"uplink", "downlink", NULL};
-	int rc;
+	static const char *const others[] = {"mbr", "gbr", "arp", "class_id", NULL};
+	struct sl_yaml_node name = sl_yaml_get(node, "qos_profile");
+	int rc = sl_yaml_text(name, rule->profile, sizeof(rule->profile), err);
 
-	rc = sl_yaml_mapping(node, keys, err);
-	if (rc == 0)
-		rc = sl_yaml_rate(sl_yaml_get(node, "uplink"), 1, max, &rates[SLUICE_UPLINK], err);
-	if (rc == 0)
-		rc = sl_yaml_rate(sl_yaml_get(node, "downlink"), 1, max, &rates[SLUICE_DOWNLINK], err);
+	for (size_t i = 0; rc == 0 && sl_yaml_present(name) && others[i]; i++)
+		if (sl_yaml_present(sl_yaml_get(node, others[i])))
+			return sl_yaml_error(sl_yaml_get(node, others[i]), err,
+					     "beside qos_profile \"%s\"; allowed: one of the two",
+					     rule->profile);
 	return rc;
 }
 
@@ -281,7 +285,7 @@ static int read_matter(struct sl_yaml_node node, struct sl_rule *rule, struct sl
 		return read_flows(flows, action, rule, err);
 	if (sl_yaml_present(filters))
 		return read_filters(filters, restricts, rule, err);
-	return read_redirect(redirect, rule, err);
+	return sl_redirect_document_read(redirect, rule, err);
 }
 
 static void free_flows(struct sl_rule *rule)
@@ -295,6 +299,7 @@ int sl_rule_document_read(struct sl_yaml_node node, const char *const *more, uin
 	_cleanup_(free_flows) struct sl_rule rule = {.precedence = SL_RULE_DOCUMENT_PRECEDENCE,
 						     .record = SLUICE_NONE};
 	struct sl_error reason = {""};
+	unsigned int final = 0;
 	int rc;
 
 	if ((rc = check_keys(node, more, err)) < 0 || (rc = sl_yaml_require(node, "id", err)) < 0 ||
@@ -303,12 +308,17 @@ int sl_rule_document_read(struct sl_yaml_node node, const char *const *more, uin
 		    0 ||
 	    (rc = sl_yaml_uint32(sl_yaml_get(node, "rating_group"), 0, UINT32_MAX, &rule.rating_group, err)) <
 		    0 ||
-	    (rc = read_rates(sl_yaml_get(node, "mbr"), max_rate, rule.mbr, err)) < 0 ||
-	    (rc = read_rates(sl_yaml_get(node, "gbr"), max_rate, rule.gbr, err)) < 0 ||
+	    (rc = sl_rates_document_read(sl_yaml_get(node, "mbr"), max_rate, rule.mbr, err)) < 0 ||
+	    (rc = sl_rates_document_read(sl_yaml_get(node, "gbr"), max_rate, rule.gbr, err)) < 0 ||
+	    (rc = sl_arp_document_read(sl_yaml_get(node, "arp"), &rule.arp, err)) < 0 ||
+	    (rc = sl_class_document_read(sl_yaml_get(node, "class_id"), 0, &rule.class_id, err)) < 0 ||
+	    (rc = read_profile(node, &rule, err)) < 0 ||
 	    (rc = read_timeout(sl_yaml_get(node, "hard_timeout"), &rule.hard_timeout_s, err)) < 0 ||
+	    (rc = sl_yaml_choice(sl_yaml_get(node, "final"), booleans, &final, err)) < 0 ||
 	    (rc = read_matter(node, &rule, err)) < 0 ||
 	    (rc = read_steer(sl_yaml_get(node, "steer"), &rule, err)) < 0)
 		return rc;
+	rule.is_final = final == 1;
 	if (sl_rule_validate(&rule, &reason) < 0)
 		return sl_yaml_error(node, err, "%s", reason.text);
 	*out = rule;

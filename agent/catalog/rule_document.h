@@ -8,6 +8,9 @@
  *   rating_group: 7             # default 0
  *   mbr: {uplink: 1Mbit, downlink: 8Mbit}      # each may be left out
  *   gbr: {uplink: 64kbit}
+ *   arp: {level: 2, may_preempt: true, may_be_preempted: false}
+ *   class_id: 6                 # QCI, 5QI or an operator's own
+ *   qos_profile: gold           # in the place of the last four
  *   hard_timeout: 1h            # whole seconds
  *   action: permit              # or deny; of the flows that do not say
  *
@@ -36,6 +39,10 @@
  *
  *   steer: {redirect: eth9, next_hop: 10.0.0.1} # next_hop may be left out
  *   steer: {mirror: eth9}
+ *
+ * and with any of them
+ *
+ *   final: true                 # only for packets whose quota is used up; default false
  */
 #ifndef SL_CATALOG_RULE_DOCUMENT_H
 #define SL_CATALOG_RULE_DOCUMENT_H
@@ -44,6 +51,7 @@
 
 #include "base/error.h"
 #include "config/yaml.h"
+#include "policy/flow_list.h"
 #include "policy/rule.h"
 
 #define SL_RULE_DOCUMENT_PRECEDENCE 100 /* of a rule that names none */
@@ -56,5 +64,12 @@
  */
 int sl_rule_document_read(struct sl_yaml_node node, const char *const *more, uint64_t max_rate,
 			  struct sl_rule *out, struct sl_error *err);
+
+/* One of `flows`: adds what it comes to; `action` is that of one that names none. */
+int sl_flow_document_read(struct sl_yaml_node node, const char *action, struct sl_flow_list *list,
+			  struct sl_error *err);
+
+/* What stands under `redirect`: sets rule->redirect and rule->redirect_address. */
+int sl_redirect_document_read(struct sl_yaml_node node, struct sl_rule *rule, struct sl_error *err);
 
 #endif

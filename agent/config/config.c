@@ -10,6 +10,8 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "config/apns.h"
+#include "config/ids.h"
 #include "config/policy.h"
 #include "config/redirect.h"
 #include "config/yaml.h"
@@ -26,20 +28,31 @@ static const struct sl_config defaults = {
 	.session_manager = {.report_interval_ms = 2000, .max_report = 4 << 20},
 	.audit_interval_ms = 10000,
 	.desired_check_interval_ms = 10000,
+	.ids = {.alerts_per_second = 1000,
+		.eve_max_size = 64 << 20,
+		.eve_keep = 8,
+		.evidence_max_size = 256 << 20},
 	.pin_path = BPFFS "sluice",
 	.startup = SL_STARTUP_WAIT_FOR_SETUP,
 	.unknown_subscriber = SL_UNKNOWN_DROP,
 	.mode = SL_CONFIG_MODE_AUTO,
 	.log_level = SL_LOG_INFO,
 	.redirect = {.portal_port = 8088, .reject = true, .table = 20814, .rule_priority = 814},
-	.qos = {.pool = 1024, .link_rate = 10000000000},
+	.qos = {.pool = 2048, .trees = 256, .link_rate = 10000000000},
 	.limits = {.sessions = 32768,
 		   .usage = 262144,
 		   .rules = 65536,
 		   .flows = 131072,
 		   .matches = 16384,
 		   .bindings = 65536,
-		   .meters = 131072},
+		   .meters = 131072,
+		   .quotas = 65536,
+		   .ids_blocks = 65536,
+		   .ids_buckets = 131072,
+		   .ids_windows = 16384,
+		   .ids_logs = 8192,
+		   .ids_sets = 16384,
+		   .ids_connections = 131072},
 };
 
 /* --- interfaces ------------------------------------------------------------ */
@@ -272,21 +285,40 @@ static int read_audit(struct sl_yaml_node node, struct sl_config *config, struct
 	return 0;
 }
 
+/* Numbers of classes: what HTB's handles leave. A tree is an inner class and seven leaves. */
+#define CLASSES_MAX  32504u
+#define TREE_CLASSES 8u
+
 static int read_qos(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
 {
-	static const char *const keys[] = {"backend", "pool", "link_rate", "default_rate", NULL};
+	static const char *const keys[] = {"backend",	"pool",		"trees",   "leaf",
+					   "link_rate", "default_rate", "reserve", NULL};
+	static const char *const leaves[] = {"auto", "fifo", "fq_codel", NULL};
 	static const char *const backends[] = {"auto", "shape", "police", NULL};
-	unsigned int backend = config->qos.backend;
+	unsigned int backend = config->qos.backend, leaf = config->qos.leaf;
 	int ret;
 
 	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 ||
 	    (ret = sl_yaml_choice(sl_yaml_get(node, "backend"), backends, &backend, err)) < 0 ||
-	    (ret = sl_yaml_uint32(sl_yaml_get(node, "pool"), 0, 0x7ff0, &config->qos.pool, err)) < 0 ||
+	    (ret = sl_yaml_uint32(sl_yaml_get(node, "trees"), 0, CLASSES_MAX / TREE_CLASSES,
+				  &config->qos.trees, err)) < 0 ||
+	    (ret = sl_yaml_uint32(sl_yaml_get(node, "pool"), 0,
+				  CLASSES_MAX - config->qos.trees * TREE_CLASSES, &config->qos.pool, err)) <
+		    0 ||
+	    (ret = sl_yaml_choice(sl_yaml_get(node, "leaf"), leaves, &leaf, err)) < 0 ||
 	    (ret = sl_yaml_rate(sl_yaml_get(node, "link_rate"), 1000000, 1000000000000,
 				&config->qos.link_rate, err)) < 0)
 		return ret;
 	config->qos.backend = (enum sl_config_backend)backend;
+	config->qos.leaf = (enum sl_config_leaf)leaf;
 	config->qos.default_rate = config->qos.link_rate;
+	config->qos.has_link_rate = sl_yaml_present(sl_yaml_get(node, "link_rate"));
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		config->qos.reserve[direction] = config->qos.link_rate;
+	ret = sl_config_read_rates(sl_yaml_get(node, "reserve"), 8000, config->qos.link_rate,
+				   config->qos.reserve, err);
+	if (ret < 0)
+		return ret;
 	return sl_yaml_rate(sl_yaml_get(node, "default_rate"), 8000, config->qos.link_rate,
 			    &config->qos.default_rate, err);
 }
@@ -305,6 +337,13 @@ static int read_limits(struct sl_yaml_node node, struct sl_config *config, struc
 		{"matches", &config->limits.matches, 64, 1 << 20},
 		{"bindings", &config->limits.bindings, 64, 1 << 24},
 		{"meters", &config->limits.meters, 64, 1 << 22},
+		{"quotas", &config->limits.quotas, 16, 1 << 22},
+		{"ids_blocks", &config->limits.ids_blocks, 64, 1 << 20},
+		{"ids_buckets", &config->limits.ids_buckets, 1024, 1 << 22},
+		{"ids_windows", &config->limits.ids_windows, 64, 1 << 20},
+		{"ids_logs", &config->limits.ids_logs, 64, 1 << 18},
+		{"ids_sets", &config->limits.ids_sets, 64, 1 << 20},
+		{"ids_connections", &config->limits.ids_connections, 64, 1 << 22},
 	};
 	const char *keys[SL_ARRAY_SIZE(limits) + 1] = {NULL};
 	size_t i;
@@ -372,7 +411,9 @@ int sl_config_load(const char *path, struct sl_config *out, struct sl_error *err
 					   "redirect",
 					   "policy",
 					   "desired",
+					   "ids",
 					   "qos",
+					   "apns",
 					   "limits",
 					   "report",
 					   "audit",
@@ -401,7 +442,9 @@ int sl_config_load(const char *path, struct sl_config *out, struct sl_error *err
 	    (ret = read_choices(root, &config, err)) < 0 ||
 	    (ret = sl_config_read_redirect(sl_yaml_get(root, "redirect"), &config, err)) < 0 ||
 	    (ret = sl_config_read_policy(root, &config, err)) < 0 ||
+	    (ret = sl_config_read_ids(sl_yaml_get(root, "ids"), &config, err)) < 0 ||
 	    (ret = read_qos(sl_yaml_get(root, "qos"), &config, err)) < 0 ||
+	    (ret = sl_config_read_apns(sl_yaml_get(root, "apns"), &config, err)) < 0 ||
 	    (ret = read_limits(sl_yaml_get(root, "limits"), &config, err)) < 0)
 		return ret;
 	*out = config;

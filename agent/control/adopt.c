@@ -10,15 +10,29 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "control/model.h"
+#include "control/guarantees.h"
+#include "control/quotas.h"
+
+/* Lists that were read already, by what policies say of them. */
+struct adopted_lists {
+	struct {
+		uint32_t family;
+		uint32_t block[SLUICE_DIRECTIONS];
+		uint32_t count[SLUICE_DIRECTIONS];
+	} named;
+	struct sl_ruleset *ruleset;
+	UT_hash_handle hh; /* by named */
+};
 
 struct adoption {
 	struct sl_control *control;
 	struct sl_rule **rule_by_slot; /* maps->size.rules entries, one reference each */
 	bool *repair;		       /* by session slot: publish it anew */
+	struct adopted_lists *lists;
 	uint32_t sessions;
 	uint32_t repaired;
 	uint32_t dropped;
+	uint32_t unrepaired;
 	struct sl_error *err;
 };
 
@@ -32,8 +46,15 @@ static int adopt_rule(struct adoption *adoption, uint32_t slot)
 				      .hard_timeout_s = record->hard_timeout_s,
 				      .mbr = {record->mbr_uplink, record->mbr_downlink},
 				      .gbr = {record->gbr_uplink, record->gbr_downlink},
+				      .backend = record->backend <= SLUICE_RATE_AUTO ? record->backend
+										     : SLUICE_RATE_DEFAULT,
+				      .arp = {.level = record->arp_level,
+					      .may_preempt = record->arp_may_preempt != 0,
+					      .may_be_preempted = record->arp_may_be_preempted != 0},
+				      .class_id = record->class_id,
 				      .redirect = record->redirect,
 				      .is_static = record->is_static != 0,
+				      .is_final = record->is_final != 0,
 				      .flow_count = record->flow_count,
 			      };
 	int rc;
@@ -43,6 +64,8 @@ static int adopt_rule(struct adoption *adoption, uint32_t slot)
 		return -ERANGE;
 	memcpy(copy.id, record->id, sizeof(copy.id));
 	copy.id[sizeof(copy.id) - 1] = '\0';
+	memcpy(copy.profile, record->profile, sizeof(copy.profile));
+	copy.profile[sizeof(copy.profile) - 1] = '\0';
 	memcpy(copy.redirect_address, record->redirect_address, sizeof(copy.redirect_address));
 	copy.redirect_address[sizeof(copy.redirect_address) - 1] = '\0';
 	copy.flows = &control->maps->flows[record->first_flow];
@@ -63,6 +86,12 @@ static int adopt_rule(struct adoption *adoption, uint32_t slot)
 		/* the same content twice: the first record stays, see forget_duplicates */
 		sl_steer_put(control, &copy.steer);
 		return 0;
+	}
+	rc = sl_profile_use_get(control, rule);
+	if (rc < 0) {
+		adoption->rule_by_slot[slot] = NULL;
+		sl_rule_table_unref(control->rules, rule, NULL, NULL);
+		goto fail_steer;
 	}
 	rule->record = slot;
 	rule->first_flow = record->first_flow;
@@ -107,28 +136,6 @@ static void forget_duplicates(struct adoption *adoption)
 	}
 }
 
-static int adopt_class(struct adoption *adoption, const struct sl_session *session,
-		       struct sl_install *install, int direction)
-{
-	struct sl_qos *qos = adoption->control->config.qos;
-	uint16_t *minor = direction == SLUICE_UPLINK ? &install->binding.uplink_class
-						     : &install->binding.downlink_class;
-
-	if (*minor == 0)
-		return 0;
-	/* it keeps the rate until the repair has a meter in its place */
-	if (adoption->control->config.backend == SL_RATE_POLICE)
-		adoption->repair[session->slot] = true;
-	if (qos && sl_twin_class(session->twin, install, direction) == *minor &&
-	    sl_qos_share(qos, direction, *minor, NULL) == 0)
-		return 0;
-	if (qos && sl_qos_adopt(qos, direction, *minor, install->rule->mbr[direction], NULL) == 0)
-		return 0;
-	/* the queue is gone: the repair takes another one */
-	*minor = 0;
-	return -ENOENT;
-}
-
 static const struct sluice_binding *binding_of(const struct sl_maps *maps, const struct sluice_policy *policy,
 					       uint32_t ordinal)
 {
@@ -144,53 +151,139 @@ static int adopt_install(struct adoption *adoption, struct sl_session *session,
 	struct sl_control *control = adoption->control;
 	struct sluice_usage_owner *owner;
 	struct sl_install *install = &session->installs[session->install_count];
+	uint32_t usage = binding->usage & ~SLUICE_USAGE_QUOTA;
 	struct sl_rule *rule;
 
-	if (binding->usage >= control->maps->size.usage)
+	if (usage >= control->maps->size.usage)
 		return -EINVAL;
-	owner = &control->maps->usage_owners[binding->usage];
+	owner = &control->maps->usage_owners[usage];
 	if (owner->session != session->slot || owner->rule >= control->maps->size.rules)
 		return -EINVAL;
 	rule = adoption->rule_by_slot[owner->rule];
 	if (owner->pending_policy == session->policy + 1 && owner->pending_rule < control->maps->size.rules)
 		rule = adoption->rule_by_slot[owner->pending_rule];
-	if (!rule || sl_idpool_claim(control->slots.pool[SL_SLOT_USAGE], binding->usage, 1) < 0)
+	if (!rule || sl_idpool_claim(control->slots.pool[SL_SLOT_USAGE], usage, 1) < 0)
 		return -EINVAL;
 	*install = (struct sl_install){
 		.rule = sl_rule_ref(rule),
 		.origin = owner->origin,
 		.version = owner->version,
 		.binding = *binding,
+		.charged = binding->usage != usage,
 		.since_ns = owner->since_ns,
 	};
+	install->binding.usage = usage;
 	session->install_count++;
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		if (adopt_class(adoption, session, install, direction) < 0)
-			adoption->repair[session->slot] = true;
 	if (!sl_meters_adopt(control, session, install))
+		adoption->repair[session->slot] = true;
+	if (!sl_classes_adopt(control, session, install))
 		adoption->repair[session->slot] = true;
 	sl_owner_write(control, session, install, SLUICE_USAGE_ACTIVE);
 	return 0;
 }
 
-/* What these rules compile to must be what the packets scan. */
-static bool image_is_current(const struct sl_session *session)
+static void adopt_installs(struct adoption *adoption, struct sl_session *session,
+			   const struct sluice_policy *policy)
 {
+	for (uint32_t i = 0; i < policy->rules; i++)
+		if (adopt_install(adoption, session, binding_of(adoption->control->maps, policy, i)) < 0)
+			adoption->repair[session->slot] = true;
+}
+
+static void forget_lists(struct adoption *adoption)
+{
+	struct adopted_lists *lists, *next;
+
+	HASH_ITER (hh, adoption->lists, lists, next) {
+		HASH_DEL(adoption->lists, lists);
+		free(lists);
+	}
+}
+
+/* Lists that many sessions share are read once. Nothing is freed while sessions are adopted. */
+static int adopt_lists(struct adoption *adoption, const struct sl_session *session,
+		       const struct sluice_policy *policy, struct sl_ruleset **out)
+{
+	struct adopted_lists *known, wanted = {0};
+	int rc;
+
+	wanted.named.family = session->address.family;
+	wanted.named.block[SLUICE_UPLINK] = policy->uplink_block;
+	wanted.named.count[SLUICE_UPLINK] = policy->uplink_count;
+	wanted.named.block[SLUICE_DOWNLINK] = policy->downlink_block;
+	wanted.named.count[SLUICE_DOWNLINK] = policy->downlink_count;
+	HASH_FIND(hh, adoption->lists, &wanted.named, sizeof(wanted.named), known);
+	if (known) {
+		known->ruleset->references++;
+		*out = known->ruleset;
+		return 0;
+	}
+	rc = sl_ruleset_adopt(adoption->control, policy, session->address.family, out, adoption->err);
+	known = rc == 0 ? malloc(sizeof(*known)) : NULL;
+	if (!known)
+		return rc;
+	*known = wanted;
+	known->ruleset = *out;
+	HASH_ADD(hh, adoption->lists, named, sizeof(known->named), known);
+	return 0;
+}
+
+/* What these rules compile to must be what the packets scan. */
+static bool list_is_current(struct sl_control *control, const struct sl_session *session,
+			    struct sl_ruleset *ruleset, const struct sl_install *installs, size_t count)
+{
+	_cleanup_(sl_source_clear) struct sl_source source = {0};
 	struct sl_ruleset_image image = {0};
 	bool same;
 
-	if (!session->ruleset ||
-	    sl_compile(session->installs, session->install_count, &session->address, &image, NULL) < 0)
+	if (!ruleset || sl_source_make(installs, count, &session->address, &source) < 0)
 		return false;
-	same = sl_ruleset_image_equal(&image, &session->ruleset->image);
+	if (sl_source_find(control, &source) == ruleset)
+		return true;
+	if (sl_compile(installs, count, &session->address, &image, NULL) < 0)
+		return false;
+	control->compilations++;
+	same = sl_ruleset_image_equal(&image, &ruleset->image);
 	sl_ruleset_image_clear(&image);
+	if (same)
+		sl_source_keep(control, ruleset, &source);
 	return same;
+}
+
+static bool image_is_current(struct sl_control *control, const struct sl_session *session)
+{
+	size_t count = session->install_count;
+	size_t before = sl_installs_before_final(session->installs, count);
+
+	if (!list_is_current(control, session, session->ruleset, session->installs, before))
+		return false;
+	if (!session->final)
+		return before == count;
+	return list_is_current(control, session, session->final, session->installs + before, count - before);
+}
+
+/* The final rules of a session, after all others. NULL: there are none. */
+static const struct sluice_policy *final_policy(const struct sl_maps *maps,
+						const struct sluice_policy *policy)
+{
+	uint32_t slot = (uint32_t)(policy - maps->policies) + 1;
+
+	if (!(policy->flags & SLUICE_POLICY_FINAL) || slot >= maps->policy_count ||
+	    maps->policies[slot].session != policy->session ||
+	    maps->policies[slot].rules > SLUICE_RULES_PER_SESSION)
+		return NULL;
+	return &maps->policies[slot];
+}
+
+static uint32_t overflow_of(const struct sluice_policy *policy)
+{
+	return policy && policy->rules > SLUICE_INLINE_BINDINGS ? policy->rules - SLUICE_INLINE_BINDINGS : 0;
 }
 
 static int adopt_policy(struct adoption *adoption, struct sl_session *session, uint32_t slot)
 {
 	struct sl_control *control = adoption->control;
-	const struct sluice_policy *policy;
+	const struct sluice_policy *policy, *final;
 	int rc;
 
 	if (slot >= control->maps->policy_count)
@@ -199,9 +292,10 @@ static int adopt_policy(struct adoption *adoption, struct sl_session *session, u
 	if (policy->session != session->slot || policy->rules > SLUICE_RULES_PER_SESSION ||
 	    policy->default_usage >= control->maps->size.usage)
 		return -EINVAL;
-	if (policy->rules > SLUICE_INLINE_BINDINGS) {
-		session->overflow_first = policy->bindings;
-		session->overflow_count = policy->rules - SLUICE_INLINE_BINDINGS;
+	final = final_policy(control->maps, policy);
+	session->overflow_count = overflow_of(policy) + overflow_of(final);
+	if (session->overflow_count) {
+		session->overflow_first = overflow_of(policy) ? policy->bindings : final->bindings;
 		rc = sl_idpool_claim(control->slots.pool[SL_SLOT_BINDING], session->overflow_first,
 				     session->overflow_count);
 		if (rc < 0) {
@@ -209,7 +303,7 @@ static int adopt_policy(struct adoption *adoption, struct sl_session *session, u
 			return rc;
 		}
 	}
-	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_POLICY], slot, 1);
+	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_POLICY], slot, final ? 2 : 1);
 	if (rc < 0)
 		return rc;
 	session->policy = slot;
@@ -219,17 +313,20 @@ static int adopt_policy(struct adoption *adoption, struct sl_session *session, u
 		session->default_usage = SLUICE_NONE;
 		return rc;
 	}
-	session->installs = calloc((size_t)policy->rules + 1, sizeof(*session->installs));
+	session->installs =
+		calloc((size_t)policy->rules + (final ? final->rules : 0) + 1, sizeof(*session->installs));
 	if (!session->installs)
 		return -ENOMEM;
 	/* lists that cannot be read are made anew from the rules, which can */
-	rc = sl_ruleset_adopt(control, policy, session->address.family, &session->ruleset, adoption->err);
+	rc = adopt_lists(adoption, session, policy, &session->ruleset);
+	if (final && rc != -ENOMEM)
+		rc = adopt_lists(adoption, session, final, &session->final);
 	if (rc == -ENOMEM)
 		return rc;
-	for (uint32_t i = 0; i < policy->rules; i++)
-		if (adopt_install(adoption, session, binding_of(control->maps, policy, i)) < 0)
-			adoption->repair[session->slot] = true;
-	if (!image_is_current(session))
+	adopt_installs(adoption, session, policy);
+	if (final)
+		adopt_installs(adoption, session, final);
+	if (!sl_apn_adopt(control, session, policy) || !image_is_current(control, session))
 		adoption->repair[session->slot] = true;
 	if (control->maps->usage_owners[session->default_usage].state != SLUICE_USAGE_ACTIVE)
 		sl_owner_write_default(control, session, SLUICE_USAGE_ACTIVE);
@@ -258,6 +355,8 @@ static int adopt_endpoint(const struct sl_address *address, const struct sluice_
 		goto stray;
 	session->default_usage = SLUICE_NONE;
 	sl_twin_adopt(control, session);
+	if (!sl_trees_adopt(control, session))
+		adoption->repair[session->slot] = true;
 	if (!sl_meters_adopt_session(control, session))
 		adoption->repair[session->slot] = true;
 	if (adopt_policy(adoption, session, endpoint->policy) < 0) {
@@ -266,6 +365,7 @@ static int adopt_endpoint(const struct sl_address *address, const struct sluice_
 	}
 	control->maps->sessions[session->slot].state = SLUICE_SESSION_ACTIVE;
 	sl_session_set_active(control, session, true);
+	sl_profiles_count(session, true);
 	adoption->sessions++;
 	return 0;
 
@@ -344,30 +444,71 @@ static void adopt_usage(struct adoption *adoption)
 	}
 }
 
-static int repair_sessions(struct adoption *adoption)
+/* A session whose policy could not be read: its default drop counts on, or anew. */
+static int find_default_usage(struct sl_control *control, struct sl_session *session, struct sl_error *err)
+{
+	int rc;
+
+	sl_session_revive_default(control, session);
+	if (session->default_usage != SLUICE_NONE)
+		return 0;
+	rc = sl_slots_take(&control->slots, SL_SLOT_USAGE, 1, &session->default_usage, err);
+	if (rc == 0)
+		sl_usage_clear(control, session->default_usage);
+	return rc;
+}
+
+/* False: there is no memory to keep its usage. */
+static bool end_session(struct sl_control *control, struct sl_session *session, const struct sl_error *why)
+{
+	if (session->default_usage != SLUICE_NONE &&
+	    sl_session_reserve_retired(session, session->install_count + 1) < 0)
+		return false;
+	sl_log(SL_LOG_ERROR, "adoption-ended", "imsi", "%s", session->imsi, "reason", "%s", why->text, NULL);
+	/* one that stays is no session's any more: the audit removes it */
+	sl_endpoint_delete(control->config.datapath, &session->address, NULL);
+	sl_retire_session(control, session, why->text);
+	sl_session_collect_ended(control, session);
+	return true;
+}
+
+/* What is wrong with one session is no reason to leave all others without an agent. */
+static void repair_session(struct adoption *adoption, struct sl_session *session)
+{
+	static const struct sl_update repair = {.repair = true};
+	struct sl_control *control = adoption->control;
+	struct sl_error err = {{0}};
+	int rc = 0;
+
+	if (session->default_usage == SLUICE_NONE)
+		rc = find_default_usage(control, session, &err);
+	if (rc == 0)
+		rc = sl_update_session(control, session, &repair, &err);
+	if (rc == 0) {
+		adoption->repaired++;
+		return;
+	}
+	/* what packets would go on reading of it is not its own, or will be another's */
+	if ((session->default_usage == SLUICE_NONE || session->policy == SLUICE_NONE || !session->ruleset) &&
+	    end_session(control, session, &err))
+		return;
+	session->unrepaired = true;
+	if (adoption->unrepaired++ == 0)
+		sl_log(SL_LOG_ERROR, "adoption-unrepaired", "imsi", "%s", session->imsi, "reason", "%s",
+		       err.text, NULL);
+}
+
+static void repair_sessions(struct adoption *adoption)
 {
 	struct sl_control *control = adoption->control;
-	struct sl_update repair = {.repair = true};
-	int rc;
 
 	for (uint32_t slot = 0; slot < control->maps->size.sessions; slot++) {
 		struct sl_session *session = control->by_slot[slot];
 
-		if (!session || !adoption->repair[slot])
-			continue;
-		if (session->default_usage == SLUICE_NONE) {
-			rc = sl_slots_take(&control->slots, SL_SLOT_USAGE, 1, &session->default_usage,
-					   adoption->err);
-			if (rc < 0)
-				return rc;
-			sl_usage_clear(control, session->default_usage);
-		}
-		rc = sl_update_session(control, session, &repair, adoption->err);
-		if (rc < 0)
-			return rc;
-		adoption->repaired++;
+		/* an earlier repair may have waited: usage that nobody waits for has gone meanwhile */
+		if (session && session->active && adoption->repair[slot])
+			repair_session(adoption, session);
 	}
-	return 0;
 }
 
 int sl_control_adopt(struct sl_control *control, struct sl_error *err)
@@ -381,19 +522,31 @@ int sl_control_adopt(struct sl_control *control, struct sl_error *err)
 		return sl_error(err, ENOMEM, "out of memory");
 	sl_folds_adopt(control);
 	adopt_rules(&adoption);
+	rc = sl_control_open(control, err);
+	if (rc < 0)
+		return rc;
 	rc = sl_endpoint_each(control->config.datapath, adopt_endpoint, &adoption);
+	forget_lists(&adoption);
 	if (rc < 0)
 		return sl_error(err, -rc, "cannot read the endpoint maps: %s", strerror(-rc));
 	adopt_usage(&adoption);
 	forget_duplicates(&adoption);
-	rc = repair_sessions(&adoption);
+	rc = sl_guarantees_adopt(control, err);
+	if (rc < 0)
+		return rc;
+	rc = sl_quotas_adopt(control, repair, err);
+	if (rc < 0)
+		return rc;
+	repair_sessions(&adoption);
+	/* sessions that are as they were need what they lead to until the next start */
+	if (!adoption.unrepaired)
+		sl_apns_settle(control);
 	/* the references of the table by slot; a rule that nothing uses goes with them */
 	for (uint32_t slot = 0; slot < control->maps->size.rules; slot++)
 		if (rules[slot])
 			sl_rule_record_put(control, rules[slot]);
-	if (rc < 0)
-		return rc;
-	sl_log(SL_LOG_INFO, "state-adopted", "sessions", "%u", adoption.sessions, "repaired", "%u",
-	       adoption.repaired, "dropped", "%u", adoption.dropped, NULL);
+	sl_log(adoption.unrepaired ? SL_LOG_WARNING : SL_LOG_INFO, "state-adopted", "sessions", "%u",
+	       adoption.sessions, "repaired", "%u", adoption.repaired, "unrepaired", "%u",
+	       adoption.unrepaired, "dropped", "%u", adoption.dropped, NULL);
 	return 0;
 }

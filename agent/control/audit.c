@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "control/model.h"
+#include "control/quotas.h"
 
 /* Bounds of one step, some milliseconds in all. */
 #define STEP_SESSIONS  512u
@@ -57,19 +57,13 @@ static void failed(struct sl_control *control, const char *what, const struct sl
 /* What packets would read differently; NULL: nothing. */
 static const char *published_difference(struct sl_control *control, const struct sl_session *session)
 {
-	const struct sl_image image = {
-		.policy = session->policy,
-		.overflow_first = session->overflow_first,
-		.overflow_count = session->overflow_count,
-		.ruleset = session->ruleset,
-	};
-	const struct sl_maps *maps = control->maps;
 	struct sluice_endpoint endpoint;
-	struct sluice_policy policy;
 	int rc;
 
 	if (session->policy == SLUICE_NONE || !session->ruleset)
 		return "the policy";
+	if (session->unrepaired)
+		return "what the start had no room to repair";
 	rc = sl_endpoint_get(control->config.datapath, &session->address, &endpoint);
 	if (rc == -ENOENT)
 		return "the endpoint, which was missing";
@@ -78,15 +72,7 @@ static const char *published_difference(struct sl_control *control, const struct
 	if (endpoint.policy != session->policy || endpoint.session != session->slot ||
 	    memcmp(endpoint.imsi, session->imsi, sizeof(endpoint.imsi)) != 0)
 		return "the endpoint, which led elsewhere";
-	policy = sl_image_policy(session, session->installs, session->install_count, &image);
-	if (memcmp(&policy, &maps->policies[session->policy], sizeof(policy)) != 0)
-		return "the policy";
-	for (uint32_t i = 0; i < session->overflow_count; i++)
-		if (memcmp(&maps->bindings[session->overflow_first + i],
-			   &session->installs[SLUICE_INLINE_BINDINGS + i].binding,
-			   sizeof(struct sluice_binding)) != 0)
-			return "a binding";
-	return NULL;
+	return sl_image_difference(control, session);
 }
 
 /* The records that name what is published: a restart would not find the session without them. */
@@ -123,21 +109,32 @@ static bool repair_records(struct sl_control *control, const struct sl_session *
 	return differs;
 }
 
+static void check_ruleset(struct sl_control *control, const struct sl_session *session,
+			  struct sl_ruleset *ruleset)
+{
+	if (!ruleset || ruleset->audited == control->audit.stats.passes + 1)
+		return;
+	ruleset->audited = control->audit.stats.passes + 1;
+	if (sl_ruleset_repair(control, ruleset))
+		repaired(control, session, "a match list, which %u session(s) share", ruleset->references);
+}
+
 static void check_session(struct sl_control *control, struct sl_session *session)
 {
 	const struct sl_update again = {.repair = true};
-	struct sl_ruleset *ruleset = session->ruleset;
 	struct sl_error err = {{0}};
 	const char *what;
 
 	if (repair_records(control, session))
 		repaired(control, session, "the records that the next start reads");
-	if (ruleset && ruleset->audited != control->audit.stats.passes + 1) {
-		ruleset->audited = control->audit.stats.passes + 1;
-		if (sl_ruleset_repair(control, ruleset))
-			repaired(control, session, "a match list, which %u session(s) share",
-				 ruleset->references);
-	}
+	check_ruleset(control, session, session->ruleset);
+	check_ruleset(control, session, session->final);
+	if (sl_quotas_lead(control, session))
+		repaired(control, session, "which quota a rule is charged to");
+	/* twins of two APNs have the VLAN of the one that was published last */
+	if ((!session->twin || session->twin->apn == session->apn) &&
+	    sl_apn_mark(control, session->apn, session->installs, session->install_count))
+		repaired(control, session, "the VLAN of a class");
 	what = published_difference(control, session);
 	if (!what) {
 		sl_endpoint_index_fill(control->config.datapath, &session->address, session->policy);
@@ -152,14 +149,14 @@ static void check_session(struct sl_control *control, struct sl_session *session
 static bool check_sessions(struct sl_control *control, uint64_t from, uint64_t slots)
 {
 	struct sl_audit *audit = &control->audit;
-	uint64_t end = from + slots, repairs = audit->stats.repairs;
+	uint64_t end = from + slots, tried = audit->stats.repairs + audit->stats.failures;
 	uint32_t checked = 0;
 
 	for (; audit->position < control->maps->size.sessions; audit->position++) {
 		struct sl_session *session = control->by_slot[audit->position];
 
 		if (audit->position >= end || checked == STEP_SESSIONS ||
-		    audit->stats.repairs - repairs >= STEP_REPAIRS)
+		    audit->stats.repairs + audit->stats.failures - tried >= STEP_REPAIRS)
 			return false;
 		if (!session || !session->active)
 			continue;
@@ -167,6 +164,21 @@ static bool check_sessions(struct sl_control *control, uint64_t from, uint64_t s
 		checked++;
 	}
 	return true;
+}
+
+/*
+ * The session at this address, where the kernel's hint to its slot is right without
+ * the hash, whose chains cost several cache misses each.
+ */
+static const struct sl_session *session_at(struct sl_control *control, const struct sl_address *address,
+					   uint32_t hint)
+{
+	const struct sl_session *session =
+		hint < control->maps->size.sessions ? control->by_slot[hint] : NULL;
+
+	if (session && session->active && sl_address_same_endpoint(&session->address, address))
+		return session;
+	return sl_session_find(control, address);
 }
 
 /* --- endpoints that the model does not have ---------------------------------------- */
@@ -178,8 +190,7 @@ static int check_endpoint(const struct sl_address *address, const struct sluice_
 	char text[SL_ADDRESS_TEXT];
 	struct sl_error err;
 
-	(void)endpoint;
-	if (sl_session_find(control, address))
+	if (session_at(control, address, endpoint->session))
 		return 0;
 	sl_address_format(address, text);
 	if (sl_endpoint_delete(control->config.datapath, address, &err) < 0)
@@ -207,9 +218,12 @@ static bool check_endpoints(struct sl_control *control, uint32_t family)
 
 /* --- the short way to the policies --------------------------------------------------- */
 
-static uint32_t published_policy(const struct sl_address *address, void *user)
+static uint32_t published_policy(const struct sl_address *address, uint32_t found, void *user)
 {
-	const struct sl_session *session = sl_session_find(user, address);
+	struct sl_control *control = user;
+	const struct sl_session *session = session_at(
+		control, address,
+		found < control->maps->policy_count ? control->maps->policies[found].session : SLUICE_NONE);
 
 	return session ? session->policy : SLUICE_NONE;
 }
@@ -261,6 +275,19 @@ static void check_hooks(struct sl_control *control)
 			 hooks[first].hook, hooks[first].interface);
 }
 
+static void check_apns(struct sl_control *control)
+{
+	uint32_t wrong = sl_apns_repair(control);
+	struct sl_error err;
+
+	if (wrong)
+		repaired(control, NULL, "the VLANs of %u APN(s)", wrong);
+	if (sl_neighbours_repair(control, &wrong, &err) < 0)
+		failed(control, "neighbours behind VLANs", &err);
+	else if (wrong)
+		repaired(control, NULL, "%u neighbour(s) behind VLANs", wrong);
+}
+
 /* Settings first, then the hooks, then one device's queues a step. */
 static bool check_rest(struct sl_control *control)
 {
@@ -272,6 +299,7 @@ static bool check_rest(struct sl_control *control)
 
 	if (turn == 0) {
 		check_settings(control);
+		check_apns(control);
 		check_hooks(control);
 		return !control->config.qos;
 	}

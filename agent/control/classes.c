@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The HTB classes of the rules of a draft, or the meters in their place. */
+/*
+ * The HTB classes of the rules of a draft, or the meters in their place. In a
+ * session whose AMBR is kept by a tree, a rule without a GBR is in one of the
+ * tree's leaves: with an MBR in one of its own, without one, or if the MBR is
+ * policed, in the last, which such rules share.
+ */
 #include <errno.h>
 #include <string.h>
 
 #include "control/draft.h"
-
-#define BUILD_ON_DEMAND 16 /* classes, some milliseconds */
 
 static uint16_t *class_of(struct sl_install *install, int direction)
 {
@@ -13,10 +16,8 @@ static uint16_t *class_of(struct sl_install *install, int direction)
 }
 
 /* Only what is sent is held back: rules that permit nothing in a direction need no queue there. */
-static bool needs_rate(const struct sl_rule *rule, uint32_t family, int direction)
+static bool permits(const struct sl_rule *rule, uint32_t family, int direction)
 {
-	if (!rule->mbr[direction])
-		return false;
 	for (uint32_t i = 0; i < rule->flow_count; i++) {
 		const struct sluice_flow *flow = &rule->flows[i];
 
@@ -27,15 +28,68 @@ static bool needs_rate(const struct sl_rule *rule, uint32_t family, int directio
 	return false;
 }
 
-static int assign(struct sl_control *control, int direction, uint64_t rate, uint16_t *minor,
-		  struct sl_error *err)
+enum sl_rate_backend sl_rate_backend_of(const struct sl_control *control, const struct sl_rule *rule)
 {
-	struct sl_qos *qos = control->config.qos;
-	int rc = sl_qos_assign(qos, direction, rate, minor, err);
+	static const enum sl_rate_backend backends[] = {
+		[SLUICE_RATE_SHAPE] = SL_RATE_SHAPE,
+		[SLUICE_RATE_POLICE] = SL_RATE_POLICE,
+		[SLUICE_RATE_AUTO] = SL_RATE_AUTO,
+	};
 
+	return rule->backend == SLUICE_RATE_DEFAULT ? control->config.backend : backends[rule->backend];
+}
+
+/* --- a place in a queue ------------------------------------------------------------ */
+
+enum place {
+	SINGLE_CLASS,
+	OWN_LEAF,    /* of the session's tree */
+	SHARED_LEAF, /* of the session's tree */
+};
+
+static bool is_at(const struct sl_draft *draft, int direction, uint16_t minor, enum place place)
+{
+	const struct sl_qos *qos = draft->control->config.qos;
+	uint16_t tree = sl_qos_tree_of(qos, direction, minor);
+
+	if (place == SINGLE_CLASS)
+		return tree == 0;
+	return tree == draft->tree[direction] && (minor == sl_tree_shared(tree)) == (place == SHARED_LEAF);
+}
+
+/* The twin's class, if the rule can be in it. A leaf is under the AMBR of either. */
+static uint16_t twin_class(const struct sl_draft *draft, const struct sl_entry *entry, int direction,
+			   enum place place)
+{
+	uint16_t twin = sl_twin_class(draft->twin, &entry->install, direction);
+
+	if (place == SHARED_LEAF)
+		return 0;
+	return twin && (place == SINGLE_CLASS || is_at(draft, direction, twin, place)) ? twin : 0;
+}
+
+static struct sl_qos_rates rates_of(const struct sl_rule *rule, int direction, enum place place)
+{
+	struct sl_qos_rates rates = {.mbr = place == SHARED_LEAF ? 0 : rule->mbr[direction]};
+
+	if (place == SINGLE_CLASS)
+		rates.gbr = rule->gbr[direction];
+	return rates;
+}
+
+static int assign(const struct sl_draft *draft, int direction, const struct sl_qos_rates *rates,
+		  enum place place, uint16_t *minor, struct sl_error *err)
+{
+	struct sl_control *control = draft->control;
+	struct sl_qos *qos = control->config.qos;
+	int rc;
+
+	if (place != SINGLE_CLASS)
+		return sl_tree_leaf(control, direction, draft->tree[direction], rates->mbr, minor, err);
+	rc = sl_qos_assign(qos, direction, rates, minor, err);
 	/* a burst of activations may outrun the pool that is still being built */
-	if (rc == -ENOSPC && sl_qos_build(qos, BUILD_ON_DEMAND, NULL) >= 0)
-		rc = sl_qos_assign(qos, direction, rate, minor, err);
+	if (rc == -ENOSPC && sl_queues_build_some(control))
+		rc = sl_qos_assign(qos, direction, rates, minor, err);
 	if (rc == -ENOSPC)
 		control->slots
 			.lacking[direction == SLUICE_UPLINK ? SL_SLOT_UPLINK_CLASS : SL_SLOT_DOWNLINK_CLASS] =
@@ -52,38 +106,64 @@ static void unset_class(struct sl_entry *entry, int direction)
 	*minor = 0;
 }
 
-static int set_class(struct sl_draft *draft, struct sl_entry *entry, int direction, bool keep_rate,
-		     struct sl_error *err)
+static int set_class(struct sl_draft *draft, struct sl_entry *entry, int direction, enum place place,
+		     bool keep_rate, struct sl_error *err)
 {
 	struct sl_qos *qos = draft->control->config.qos;
 	uint16_t *minor = class_of(&entry->install, direction);
-	uint64_t rate = entry->install.rule->mbr[direction], current;
+	struct sl_qos_rates rates = rates_of(entry->install.rule, direction, place), current;
 	uint16_t twin;
 	int rc;
 
 	if (!qos)
 		return sl_error(err, EOPNOTSUPP, "an MBR of %llu bit/s needs qos.pool > 0",
-				(unsigned long long)rate);
-	twin = sl_twin_class(draft->twin, &entry->install, direction);
-	if (*minor && ((twin && twin != *minor) ||
-		       (draft->separate && !twin && sl_qos_users(qos, direction, *minor) > 1)))
+				(unsigned long long)rates.mbr);
+	twin = twin_class(draft, entry, direction, place);
+	if (*minor && *minor != twin &&
+	    (twin || !is_at(draft, direction, *minor, place) ||
+	     (draft->separate && place != SHARED_LEAF && sl_qos_users(qos, direction, *minor) > 1)))
 		unset_class(entry, direction);
 	if (*minor == 0) {
 		rc = twin ? sl_qos_share(qos, direction, twin, err)
-			  : assign(draft->control, direction, rate, minor, err);
+			  : assign(draft, direction, &rates, place, minor, err);
 		if (rc < 0)
 			return rc;
 		if (twin)
 			*minor = twin;
 		entry->assigned[direction] = true;
 	}
-	current = sl_qos_rate(qos, direction, *minor);
-	if (keep_rate || current == rate)
+	if (sl_qos_tree_of(qos, direction, *minor))
+		rates.gbr = 0;
+	current = sl_qos_rates(qos, direction, *minor);
+	if (keep_rate || place == SHARED_LEAF || (current.mbr == rates.mbr && current.gbr == rates.gbr))
 		return 0;
-	rc = sl_qos_change(qos, direction, *minor, rate, err);
+	rc = sl_qos_change(qos, direction, *minor, &rates, err);
 	if (rc < 0)
 		return rc;
-	entry->old_rate[direction] = current ? current : rate;
+	entry->old_rates[direction] = current.mbr ? current : rates;
+	return 0;
+}
+
+/* The AMBR is kept by the tree in any case; what is left is the MBR. */
+static int set_in_tree(struct sl_draft *draft, struct sl_entry *entry, int direction, bool keep_rate,
+		       struct sl_error *err)
+{
+	int rc;
+
+	if (entry->install.rule->mbr[direction] && !sl_meter_is_wanted(draft, entry, direction)) {
+		rc = set_class(draft, entry, direction, OWN_LEAF, keep_rate, err);
+		if (rc == 0)
+			sl_meter_unset(entry, direction);
+		if (rc != -ENOSPC)
+			return rc;
+		entry->fell_back = true;
+	}
+	rc = set_class(draft, entry, direction, SHARED_LEAF, keep_rate, err);
+	if (rc < 0)
+		return rc;
+	if (entry->install.rule->mbr[direction])
+		return sl_meter_set(draft, entry, direction, err);
+	sl_meter_unset(entry, direction);
 	return 0;
 }
 
@@ -91,18 +171,26 @@ static int set_class(struct sl_draft *draft, struct sl_entry *entry, int directi
 static int set_rate(struct sl_draft *draft, struct sl_entry *entry, int direction, bool keep_rate,
 		    struct sl_error *err)
 {
+	const struct sl_rule *rule = entry->install.rule;
+	bool in_tree = draft->tree[direction] && !rule->gbr[direction];
 	int rc;
 
-	if (!needs_rate(entry->install.rule, draft->session->address.family, direction)) {
+	if (!permits(rule, draft->session->address.family, direction)) {
 		unset_class(entry, direction);
 		sl_meter_unset(entry, direction);
 		return 0;
 	}
+	if (!rule->mbr[direction] && !in_tree) {
+		unset_class(entry, direction);
+		return sl_meter_guard(draft, entry, direction, err);
+	}
+	if (in_tree)
+		return set_in_tree(draft, entry, direction, keep_rate, err);
 	if (!sl_meter_is_wanted(draft, entry, direction)) {
-		rc = set_class(draft, entry, direction, keep_rate, err);
+		rc = set_class(draft, entry, direction, SINGLE_CLASS, keep_rate, err);
 		if (rc == 0)
-			sl_meter_unset(entry, direction);
-		if (rc != -ENOSPC || draft->control->config.backend != SL_RATE_AUTO ||
+			return sl_meter_guard(draft, entry, direction, err);
+		if (rc != -ENOSPC || sl_rate_backend_of(draft->control, rule) != SL_RATE_AUTO ||
 		    sl_control_waiting_helps(draft->control))
 			return rc;
 		entry->fell_back = true;
@@ -118,8 +206,8 @@ void sl_classes_undo(struct sl_draft *draft, struct sl_entry *entry)
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
 		uint16_t minor = *class_of(&entry->install, direction);
 
-		if (entry->old_rate[direction])
-			sl_qos_change(qos, direction, minor, entry->old_rate[direction], NULL);
+		if (entry->old_rates[direction].mbr)
+			sl_qos_change(qos, direction, minor, &entry->old_rates[direction], NULL);
 		if (entry->assigned[direction])
 			sl_qos_release(qos, direction, minor);
 		if (entry->metered[direction])
@@ -158,6 +246,6 @@ void sl_classes_forget(struct sl_entry *entry)
 	memset(entry->unused_meter, 0, sizeof(entry->unused_meter));
 	entry->fell_back = false;
 	memset(entry->assigned, 0, sizeof(entry->assigned));
-	memset(entry->old_rate, 0, sizeof(entry->old_rate));
+	memset(entry->old_rates, 0, sizeof(entry->old_rates));
 	memset(entry->unused_class, 0, sizeof(entry->unused_class));
 }

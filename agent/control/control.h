@@ -13,10 +13,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "control/apn.h"
+#include "control/quota.h"
 #include "datapath/datapath.h"
 #include "datapath/grace.h"
 #include "policy/address.h"
 #include "policy/compile.h"
+#include "policy/profile.h"
 #include "policy/rule.h"
 #include "qos/qos.h"
 #include "usage/record.h"
@@ -32,26 +35,44 @@ enum sl_control_event_type {
 	SL_EVENT_SESSION_RESTRICTED, /* the state it is in now; not told for a session that was adopted so */
 	SL_EVENT_SESSION_REDIRECTED,
 	SL_EVENT_SESSION_RELEASED, /* neither any more */
-	SL_EVENT_REPAIRED,     /* by the audit; reason says what, imsi and address are NULL if no session's */
-	SL_EVENT_RULE_POLICED, /* it was to have a queue, but none is free */
+	SL_EVENT_REPAIRED, /* by the audit; reason says what, imsi and address are NULL if no session's */
+	SL_EVENT_RULE_PREEMPTED,  /* its guaranteed rate went to another rule, and it is gone */
+	SL_EVENT_RULE_POLICED,	  /* it was to have a queue, but none is free */
+	SL_EVENT_SESSION_POLICED, /* its AMBR was to be kept by queues, but no tree of them is free */
+	SL_EVENT_QUOTA_THRESHOLD, /* event.quota: what it is now */
+	SL_EVENT_QUOTA_USED_UP,
+	SL_EVENT_QUOTA_GRANTED,
 };
-#define SL_EVENT_TYPES (SL_EVENT_RULE_POLICED + 1)
+#define SL_EVENT_TYPES (SL_EVENT_QUOTA_GRANTED + 1)
+
+/* The later one holds if several would: a session with a redirect and a restriction is redirected. */
+enum sl_session_state {
+	SL_SESSION_ACTIVE,
+	SL_SESSION_RESTRICTED, /* a GY rule is in force: a final unit, or what it leaves open */
+	SL_SESSION_REDIRECTED, /* a redirect rule is in force */
+	SL_SESSION_ENDED,      /* enforced no more; final usage is not yet acknowledged */
+};
 
 struct sl_control_event {
 	enum sl_control_event_type type;
 	const char *imsi;
 	const struct sl_address *address;
-	const char *rule_id; /* NULL where none is meant */
-	uint32_t version;    /* of that rule */
-	uint32_t rules;	     /* in force afterwards */
-	const char *reason;  /* NULL or one line */
+	const char *rule_id;		   /* NULL where none is meant */
+	uint32_t version;		   /* of that rule */
+	uint32_t rules;			   /* in force afterwards */
+	const char *reason;		   /* NULL or one line */
+	const struct sl_quota_view *quota; /* of quota events; else NULL */
+
+	/* Of a session, afterwards. */
+	enum sl_session_state state;
+	uint64_t state_since_ns; /* as in sl_session_view */
 };
 
-/* How an MBR is kept. An AMBR is always policed. */
+/* How the MBR and GBR of a rule and the AMBR of a session are kept. */
 enum sl_rate_backend {
-	SL_RATE_SHAPE,	/* by a queue; without one the rule fails */
+	SL_RATE_SHAPE,	/* by queues; without them the rule or the request fails */
 	SL_RATE_POLICE, /* by a meter in BPF */
-	SL_RATE_AUTO,	/* by a queue, and where none is free by a meter, as long as the rule is there */
+	SL_RATE_AUTO,	/* by queues, and where none are free by a meter, as long as the rate is there */
 };
 
 struct sl_control_config {
@@ -59,6 +80,15 @@ struct sl_control_config {
 	struct sl_qos *qos; /* NULL: no queues */
 	enum sl_rate_backend backend;
 	struct sl_grace *grace;
+	/* Interfaces on the subscribers' side, NULL after the last; no rule may send packets there. */
+	const char *const *access; /* NULL: none */
+	/* Of different names, at most SLUICE_APNS; the caller's as long as the control lives. */
+	const struct sl_control_apn *apns;
+	size_t apn_count;
+	uint64_t link_rate[SLUICE_DIRECTIONS]; /* bit/s, as sl_load_view tells it; 0: not known */
+	uint64_t link_cap[SLUICE_DIRECTIONS];  /* bit/s of all sessions, by a meter; 0: queues keep it, or
+						  nobody */
+	uint64_t reserve[SLUICE_DIRECTIONS];   /* bit/s of the link that GBRs may take; 0: without a bound */
 	bool keep_retired; /* a session manager acknowledges final usage; else it is dropped when final */
 	/*
 	 * Rules that are not the session manager's: its setup leaves them in force, and
@@ -73,6 +103,13 @@ struct sl_control_config {
 	 */
 	int (*redirect_servers)(const char *host, struct sl_address *out, size_t max, size_t *count,
 				struct sl_error *err, void *user);
+	/*
+	 * The QoS profile of this name, as it is now; NULL: there is none. A rule in
+	 * force keeps what it has from one that is no more; others fail with -ENOENT.
+	 * When profiles change, sl_control_refresh with the rules as they are. NULL: no
+	 * profiles at all.
+	 */
+	const struct sl_profile *(*profile)(const char *name, void *user);
 	bool redirect_reject; /* what a redirect leaves no way is answered, not only dropped */
 	/*
 	 * sl_control_session_usage says of the default drop what rules have dropped,
@@ -101,7 +138,8 @@ struct sl_rule_request {
 	enum sluice_origin origin;
 	const char *note; /* what of the rule is not done though it works; NULL: nothing. Passed on only */
 	/* answer */
-	int result; /* 0 or -errno */
+	int result;	    /* 0 or -errno */
+	uint32_t preempted; /* rules that gave way to it; then `error` says so, though result is 0 */
 	struct sl_error error;
 };
 
@@ -130,6 +168,8 @@ struct sl_session_request {
 	uint64_t ambr[SLUICE_DIRECTIONS];
 	struct sl_rule_request *rules;
 	size_t rule_count;
+	const struct sl_quota_request *quotas; /* in force with the rules, or the request fails */
+	size_t quota_count;
 };
 
 /*
@@ -181,7 +221,9 @@ int sl_control_setup(struct sl_control *control, struct sl_session_request *requ
 /*
  * Takes rules whose hard timeout has passed out of their sessions; packets have
  * not matched them since that moment, with or without this. To be called about
- * once a second: it tells who watches, and makes the usage final.
+ * once a second: it tells who watches, and makes the usage final. Also what else
+ * is done once a second: rules that lost their guaranteed rate and could not be
+ * taken out are tried again, and the load is measured.
  */
 void sl_control_expire(struct sl_control *control);
 
@@ -212,6 +254,17 @@ int sl_control_redirect_of(struct sl_control *control, const struct sl_address *
  * To be called about once a second.
  */
 void sl_control_resolve_steers(struct sl_control *control);
+
+/*
+ * A slot in the map steers for copies to an interface that no rule of a session
+ * names; the same slot for the same interface. To be put back as often as taken,
+ * then free a grace period later. -ENOSPC: all are in use.
+ */
+int sl_control_mirror_take(struct sl_control *control, const char *interface, uint32_t *slot,
+			   struct sl_error *err);
+/* One that was taken by an earlier start; before sessions change. -EINVAL: it is none. */
+int sl_control_mirror_adopt(struct sl_control *control, uint32_t slot);
+void sl_control_mirror_put(struct sl_control *control, uint32_t slot);
 
 /*
  * Compares the kernel with the model and repairs what differs, one step of
@@ -265,14 +318,6 @@ void sl_control_acknowledge(struct sl_control *control, const struct sl_usage_re
 
 /* --- views ------------------------------------------------------------------ */
 
-/* The later one holds if several would: a session with a redirect and a restriction is redirected. */
-enum sl_session_state {
-	SL_SESSION_ACTIVE,
-	SL_SESSION_RESTRICTED, /* a GY rule is in force: a final unit, or what it leaves open */
-	SL_SESSION_REDIRECTED, /* a redirect rule is in force */
-	SL_SESSION_ENDED,      /* enforced no more; final usage is not yet acknowledged */
-};
-
 struct sl_session_view {
 	uint32_t slot;
 	const char *imsi;
@@ -283,6 +328,12 @@ struct sl_session_view {
 	struct sluice_usage default_usage;
 	bool active;
 	enum sl_session_state state;
+	/*
+	 * CLOCK_MONOTONIC. Restricted, redirected: when that began; to an agent that
+	 * has started since, the activation of the oldest version of such a rule.
+	 * Otherwise the session's activation.
+	 */
+	uint64_t state_since_ns;
 };
 
 /*
@@ -322,6 +373,42 @@ void sl_control_count_sessions(const struct sl_control *control, uint32_t counts
 
 /* What all sessions together have used since the agent started, those that have gone included. */
 struct sluice_usage sl_control_total_usage(const struct sl_control *control);
+
+/* A QoS profile that rules in force have. */
+struct sl_profile_view {
+	const char *name;
+	uint32_t rules;	   /* of different content */
+	uint32_t sessions; /* with at least one of them */
+	uint32_t shaped;   /* of those: with a queue and without a meter for them */
+	uint32_t policed;  /* with a meter in at least one direction; the others have no rate */
+	uint32_t behind;   /* of the rules: could not be had with the profile's values of now */
+	bool missing;	   /* the profile is no more; the rules keep what they have */
+
+	const struct sl_rule *rule; /* one of them */
+};
+
+/* In no order. Walks the rules of different content, not the sessions. */
+void sl_control_each_profile(struct sl_control *control,
+			     void (*visit)(const struct sl_profile_view *view, void *user), void *user);
+
+/* The link (apn NULL) or an APN of the configuration, with what all its sessions have. bit/s. */
+struct sl_load_view {
+	const char *apn;
+	uint32_t sessions;
+	uint32_t rules;			      /* with a GBR */
+	uint64_t capacity[SLUICE_DIRECTIONS]; /* 0: no cap of its own, or not known */
+	uint64_t reserve[SLUICE_DIRECTIONS];  /* what GBRs may take; UINT64_MAX: without a bound */
+	uint64_t reserved[SLUICE_DIRECTIONS]; /* what they have taken */
+	uint64_t headroom[SLUICE_DIRECTIONS]; /* what one more may take, of the link as well */
+	uint64_t used[SLUICE_DIRECTIONS];     /* what rules permitted, over some five seconds */
+};
+
+/* The link first, then APNs by name. */
+void sl_control_each_load(const struct sl_control *control,
+			  void (*visit)(const struct sl_load_view *view, void *user), void *user);
+
+/* Since the start: rules that were refused for their GBR, rules that gave way to others. */
+void sl_control_count_guarantees(const struct sl_control *control, uint64_t *refused, uint64_t *preempted);
 
 uint32_t sl_control_known_sessions(const struct sl_control *control); /* active in the model */
 uint32_t sl_control_enforced_sessions(struct sl_control *control);    /* endpoints in the kernel */

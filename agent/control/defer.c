@@ -17,13 +17,24 @@ static void run_deferred(void *owner, uint32_t kind, uint32_t first, uint32_t co
 	case SL_SLOT_DOWNLINK_CLASS:
 		sl_qos_release(control->config.qos, SLUICE_DOWNLINK, (uint16_t)first);
 		break;
+	case SL_SLOT_UPLINK_TREE:
+		sl_qos_tree_release(control->config.qos, SLUICE_UPLINK, (uint16_t)first);
+		break;
+	case SL_SLOT_DOWNLINK_TREE:
+		sl_qos_tree_release(control->config.qos, SLUICE_DOWNLINK, (uint16_t)first);
+		break;
 	case SL_SLOT_USAGE_FINAL:
 		sl_usage_finalise(control, first, count);
 		break;
 	case SL_SLOT_POLICY:
 		/* a freed slot reads as empty in a dump */
-		memset(&control->maps->policies[first], 0, sizeof(struct sluice_policy));
+		memset(&control->maps->policies[first], 0, count * sizeof(struct sluice_policy));
 		sl_slots_release(&control->slots, SL_SLOT_POLICY, first, count);
+		break;
+	case SL_SLOT_QUOTA:
+		memset(&control->maps->quotas[first], 0, sizeof(struct sluice_quota));
+		memset(&control->maps->quota_owners[first], 0, sizeof(struct sluice_quota_owner));
+		sl_slots_release(&control->slots, SL_SLOT_QUOTA, first, count);
 		break;
 	case SL_SLOT_METER:
 		memset(&control->maps->meters[first], 0, sizeof(struct sluice_meter));

@@ -9,7 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "control/model.h"
+#include "control/guarantees.h"
+#include "control/quotas.h"
 
 #define RETRY_FIRST_NS 1000000000ull
 #define RETRY_DOUBLES  8 /* up to about four minutes */
@@ -188,4 +189,7 @@ void sl_control_expire(struct sl_control *control)
 		    expire_session(control, control->by_slot[due.session], now) < 0)
 			put_off(deadlines, due, now);
 	}
+	sl_guarantees_collect(control);
+	sl_load_step(control);
+	sl_quotas_step(control);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What is policed: a session's AMBR, and the MBR of a rule that has no queue. A
- * rule with a GBR is outside the AMBR (3GPP TS 23.401 clause 4.7.3). A meter is
+ * What is policed: a session's AMBR, the MBR of a rule that has no queue, what an
+ * APN and the link may have in all. A rule with a GBR is outside the AMBR (3GPP
+ * TS 23.401 clause 4.7.3): what it sends within its GBR is charged to its APN
+ * and the link, but not refused there, since admission has reserved it. A meter is
  * complete before a binding leads to it and free a grace period after the last
  * one has gone; one in use is only changed once its session is published.
  */
@@ -31,22 +33,104 @@ static int word_of(uint64_t bits_per_second, const char *name, uint64_t *word, s
 }
 
 /* More than a meter can have is no limit: nothing that passes here reaches it. */
-static int ambr_word(uint64_t ambr, uint64_t *word, struct sl_error *err)
+static int ambr_word(uint64_t ambr, int direction, uint64_t *word, struct sl_error *err)
 {
-	return word_of(ambr > SLUICE_METER_RATE_MAX ? 0 : ambr, "the AMBR", word, err);
+	static const char *const names[] = {[SLUICE_UPLINK] = "AMBR uplink (apn_ambr.max_bandwidth_ul)",
+					    [SLUICE_DOWNLINK] = "AMBR downlink (apn_ambr.max_bandwidth_dl)"};
+
+	return word_of(ambr > SLUICE_METER_RATE_MAX ? 0 : ambr, names[direction], word, err);
 }
 
-/* ambr: the session's meter, slot + 1 or 0 */
-static int rule_settings(const struct sl_rule *rule, int direction, uint32_t ambr,
+/* --- of APNs and the link ------------------------------------------------------ */
+
+static uint64_t apn_cap(const struct sl_control *control, uint8_t number, int direction)
+{
+	const struct sl_control_apn *apn = sl_apn(control, number);
+
+	return apn ? apn->cap[direction] : 0;
+}
+
+/* The meter above sessions of an APN: of that, of the link, slot + 1; 0: none. */
+static uint32_t root_of(const struct sl_control *control, uint8_t apn, int direction)
+{
+	if (apn_cap(control, apn, direction))
+		return sluice_meter_fixed(control->maps->size.meters, apn, direction) + 1;
+	if (control->config.link_cap[direction])
+		return sluice_meter_fixed(control->maps->size.meters, 0, direction) + 1;
+	return 0;
+}
+
+static uint32_t slot_of(uint32_t meter)
+{
+	return meter ? meter - 1 : SLUICE_NONE;
+}
+
+/* What is used up of it stays; one that has no rate any more lets all pass that still comes to it. */
+static void open_fixed(struct sluice_meter *meter, const struct sl_meter_settings *settings)
+{
+	if (meter->level != settings->level) {
+		sl_meter_start(meter, settings, sl_now_ns());
+		return;
+	}
+	if (meter->rate != settings->rate)
+		sl_meter_change(meter, settings->rate, 0, sl_now_ns());
+	__atomic_store_n(&meter->parent, settings->parent, __ATOMIC_RELEASE);
+}
+
+int sl_meters_open(struct sl_control *control, struct sl_error *err)
+{
+	struct sl_maps *maps = control->maps;
+
+	for (uint32_t apn = 0; apn <= SLUICE_APNS; apn++) {
+		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+			uint64_t cap = apn ? apn_cap(control, (uint8_t)apn, direction)
+					   : control->config.link_cap[direction];
+			struct sl_meter_settings settings = {
+				.level = apn ? SLUICE_METER_APN : SLUICE_METER_LINK,
+				.parent = apn ? slot_of(root_of(control, 0, direction)) : SLUICE_NONE,
+				.green_parent = SLUICE_NONE,
+			};
+			int rc = word_of(cap > SLUICE_METER_RATE_MAX ? 0 : cap,
+					 apn ? "the cap of an APN" : "the link's rate", &settings.rate, err);
+
+			if (rc < 0)
+				return rc;
+			open_fixed(&maps->meters[sluice_meter_fixed(maps->size.meters, apn, direction)],
+				   &settings);
+		}
+	}
+	return 0;
+}
+
+/* --- settings --------------------------------------------------------------------- */
+
+/*
+ * What a rule with a GBR and a queue needs where its APN or the link has a meter:
+ * one that tells what is guaranteed from the rest. The MBR is the queue's.
+ */
+static bool is_guard(const struct sl_install *install, int direction)
+{
+	return install->rule->gbr[direction] &&
+	       (direction == SLUICE_UPLINK ? install->binding.uplink_class : install->binding.downlink_class);
+}
+
+/* ambr, root: what is above, slot + 1 or 0 */
+static int rule_settings(const struct sl_install *install, int direction, uint32_t ambr, uint32_t root,
 			 struct sl_meter_settings *settings, struct sl_error *err)
 {
+	const struct sl_rule *rule = install->rule;
+	static const char *const mbrs[] = {[SLUICE_UPLINK] = "MBR uplink (qos.max_req_bw_ul)",
+					   [SLUICE_DOWNLINK] = "MBR downlink (qos.max_req_bw_dl)"};
+	static const char *const gbrs[] = {
+		[SLUICE_UPLINK] = "GBR uplink (qos.gbr_ul)", [SLUICE_DOWNLINK] = "GBR downlink (qos.gbr_dl)"};
 	int rc;
 
 	settings->level = SLUICE_METER_RULE;
-	settings->parent = ambr && !rule->gbr[direction] ? ambr - 1 : SLUICE_NONE;
-	settings->green_parent = SLUICE_NONE;
-	rc = word_of(rule->mbr[direction], "the MBR", &settings->rate, err);
-	return rc < 0 ? rc : word_of(rule->gbr[direction], "the GBR", &settings->green_rate, err);
+	settings->parent = slot_of(ambr && !rule->gbr[direction] ? ambr : root);
+	settings->green_parent = slot_of(root);
+	rc = word_of(is_guard(install, direction) ? 0 : rule->mbr[direction], mbrs[direction],
+		     &settings->rate, err);
+	return rc < 0 ? rc : word_of(rule->gbr[direction], gbrs[direction], &settings->green_rate, err);
 }
 
 static int take(struct sl_control *control, const struct sl_meter_settings *settings, uint32_t *meter,
@@ -94,14 +178,19 @@ static uint32_t twin_meter(const struct sl_session *twin, const struct sl_instal
 bool sl_meter_is_wanted(const struct sl_draft *draft, const struct sl_entry *entry, int direction)
 {
 	const struct sl_control_config *config = &draft->control->config;
+	enum sl_rate_backend backend = sl_rate_backend_of(draft->control, entry->install.rule);
 	struct sl_qos_pool_status pool = {0};
+	const struct sl_install *other;
 
-	if (config->backend != SL_RATE_AUTO)
-		return config->backend == SL_RATE_POLICE;
-	if (config->qos)
+	if (backend != SL_RATE_AUTO)
+		return backend == SL_RATE_POLICE;
+	if (draft->tree[direction])
+		sl_qos_tree_status(config->qos, direction, &pool);
+	else if (config->qos)
 		sl_qos_pool_status(config->qos, direction, &pool);
-	return pool.size == 0 || entry->install.meter[direction] ||
-	       twin_meter(draft->twin, &entry->install, direction);
+	other = sl_twin_install(draft->twin, &entry->install);
+	return pool.size == 0 || (entry->install.meter[direction] && !is_guard(&entry->install, direction)) ||
+	       (other && other->meter[direction] && !is_guard(other, direction));
 }
 
 int sl_meter_set(struct sl_draft *draft, struct sl_entry *entry, int direction, struct sl_error *err)
@@ -111,7 +200,8 @@ int sl_meter_set(struct sl_draft *draft, struct sl_entry *entry, int direction, 
 	struct sl_meter_settings settings;
 	int rc;
 
-	rc = rule_settings(entry->install.rule, direction, draft->meter[direction], &settings, err);
+	rc = rule_settings(&entry->install, direction, draft->meter[direction],
+			   root_of(draft->control, draft->apn, direction), &settings, err);
 	if (rc < 0)
 		return rc;
 	if (must_leave(draft, *meter, twin))
@@ -127,6 +217,14 @@ int sl_meter_set(struct sl_draft *draft, struct sl_entry *entry, int direction, 
 			return rc;
 	}
 	entry->metered[direction] = true;
+	return 0;
+}
+
+int sl_meter_guard(struct sl_draft *draft, struct sl_entry *entry, int direction, struct sl_error *err)
+{
+	if (entry->install.rule->gbr[direction] && root_of(draft->control, draft->apn, direction))
+		return sl_meter_set(draft, entry, direction, err);
+	sl_meter_unset(entry, direction);
 	return 0;
 }
 
@@ -161,7 +259,7 @@ static int begin(struct sl_draft *draft, int direction, uint64_t word, struct sl
 	const struct sl_meter_settings settings = {
 		.level = SLUICE_METER_SESSION,
 		.rate = word,
-		.parent = SLUICE_NONE,
+		.parent = slot_of(root_of(draft->control, draft->apn, direction)),
 		.green_parent = SLUICE_NONE,
 	};
 	uint32_t twin = draft->twin ? draft->twin->meter[direction] : 0;
@@ -190,8 +288,10 @@ int sl_meters_begin(struct sl_draft *draft, const struct sl_update *update, stru
 
 	draft->ambr_asked = next_ambr(draft, update);
 	for (int direction = 0; direction < SLUICE_DIRECTIONS && rc == 0; direction++) {
-		rc = ambr_word(draft->ambr[direction], &draft->ambr_word[direction], err);
+		rc = ambr_word(draft->ambr[direction], direction, &draft->ambr_word[direction], err);
 		if (rc == 0)
+			rc = sl_tree_begin(draft, direction, err);
+		if (rc == 0 && !draft->tree[direction])
 			rc = begin(draft, direction, draft->ambr_word[direction], err);
 	}
 	if (rc < 0)
@@ -201,6 +301,7 @@ int sl_meters_begin(struct sl_draft *draft, const struct sl_update *update, stru
 
 void sl_meters_abandon(struct sl_draft *draft)
 {
+	sl_trees_abandon(draft);
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
 		if (draft->metered[direction])
 			sl_meter_put(draft->control, draft->meter[direction]);
@@ -208,12 +309,16 @@ void sl_meters_abandon(struct sl_draft *draft)
 
 /* --- what bindings say --------------------------------------------------------------- */
 
-/* The first meter of a rule's packets: its own, which leads to the session's, or that itself. */
-static uint32_t first_meter(const struct sl_install *install, int direction, uint32_t ambr)
+/*
+ * The first meter of a rule's packets: its own, which leads to the session's, or
+ * that itself, or what is above both. A packet with a queue passes the last
+ * before it comes to the queue.
+ */
+static uint32_t first_meter(const struct sl_install *install, int direction, uint32_t ambr, uint32_t root)
 {
 	if (install->meter[direction])
 		return install->meter[direction];
-	return install->rule->gbr[direction] ? 0 : ambr;
+	return ambr && !install->rule->gbr[direction] ? ambr : root;
 }
 
 void sl_meters_bind(struct sl_draft *draft)
@@ -223,7 +328,8 @@ void sl_meters_bind(struct sl_draft *draft)
 
 		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
 			*binding_meter(&install->binding, direction) =
-				first_meter(install, direction, draft->meter[direction]);
+				first_meter(install, direction, draft->meter[direction],
+					    root_of(draft->control, draft->apn, direction));
 	}
 }
 
@@ -232,7 +338,7 @@ void sl_meters_bind(struct sl_draft *draft)
  * session say. One that the twin's rule has, too, is under the AMBR of either.
  */
 static void apply(struct sl_control *control, const struct sl_install *install, int direction, uint32_t ambr,
-		  const struct sl_session *twin, bool rate)
+		  uint32_t root, const struct sl_session *twin, bool rate)
 {
 	uint32_t own = install->meter[direction];
 	struct sl_meter_settings settings;
@@ -242,7 +348,7 @@ static void apply(struct sl_control *control, const struct sl_install *install, 
 		return;
 	if (!ambr && twin_meter(twin, install, direction) == own)
 		ambr = twin->meter[direction];
-	if (rule_settings(install->rule, direction, ambr, &settings, NULL) < 0)
+	if (rule_settings(install, direction, ambr, root, &settings, NULL) < 0)
 		return;
 	meter = &control->maps->meters[own - 1];
 	__atomic_store_n(&meter->parent, settings.parent, __ATOMIC_RELEASE);
@@ -258,14 +364,19 @@ void sl_meters_commit(struct sl_draft *draft)
 
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
 		uint32_t meter = draft->meter[direction], before = session->meter[direction];
+		uint32_t root = root_of(control, draft->apn, direction);
 
+		if (meter)
+			__atomic_store_n(&control->maps->meters[meter - 1].parent, slot_of(root),
+					 __ATOMIC_RELEASE);
 		if (meter && draft->ambr_asked)
 			sl_meter_change(&control->maps->meters[meter - 1], draft->ambr_word[direction], 0,
 					sl_now_ns());
 		for (uint32_t i = 0; i < draft->count; i++) {
 			const struct sl_entry *entry = &draft->entries[i];
 
-			apply(control, &entry->install, direction, meter, draft->twin, entry->requested);
+			apply(control, &entry->install, direction, meter, root, draft->twin,
+			      entry->requested);
 			sl_meter_put(control, entry->unused_meter[direction]);
 		}
 		session->meter[direction] = meter;
@@ -279,7 +390,7 @@ void sl_meters_reparent(struct sl_control *control, const struct sl_session *ses
 	for (uint32_t i = 0; session && i < session->install_count; i++)
 		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
 			apply(control, &session->installs[i], direction, session->meter[direction],
-			      session->twin, false);
+			      root_of(control, session->apn, direction), session->twin, false);
 }
 
 /* --- the end, and the next start -------------------------------------------------------- */
@@ -322,17 +433,22 @@ bool sl_meters_adopt_session(struct sl_control *control, struct sl_session *sess
 	const struct sluice_session_record *record = &control->maps->sessions[session->slot];
 	const uint64_t ambr[SLUICE_DIRECTIONS] = {record->ambr_uplink, record->ambr_downlink};
 	const uint32_t recorded[SLUICE_DIRECTIONS] = {record->uplink_meter, record->downlink_meter};
+	const uint8_t apn = sl_apn_number(control, record->apn);
 	bool complete = true;
 
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
 		uint32_t twin = session->twin ? session->twin->meter[direction] : 0, meter;
 		uint64_t word;
 
-		if (ambr_word(ambr[direction], &word, NULL) < 0 || !word)
+		if (session->tree[direction] || ambr_word(ambr[direction], direction, &word, NULL) < 0 ||
+		    !word)
 			continue;
 		meter = claim(control, recorded[direction], SLUICE_METER_SESSION, twin);
 		session->meter[direction] = meter;
 		complete = complete && meter;
+		if (meter)
+			__atomic_store_n(&control->maps->meters[meter - 1].parent,
+					 slot_of(root_of(control, apn, direction)), __ATOMIC_RELEASE);
 		if (meter && meter != twin)
 			sl_meter_change(&control->maps->meters[meter - 1], word, 0, sl_now_ns());
 	}
@@ -341,19 +457,23 @@ bool sl_meters_adopt_session(struct sl_control *control, struct sl_session *sess
 
 bool sl_meters_adopt(struct sl_control *control, const struct sl_session *session, struct sl_install *install)
 {
+	const uint8_t apn = sl_apn_number(control, control->maps->sessions[session->slot].apn);
 	bool complete = true;
 
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		const uint32_t root = root_of(control, apn, direction);
 		const uint32_t ambr = session->meter[direction];
 		uint32_t *bound = binding_meter(&install->binding, direction);
 		uint32_t twin = twin_meter(session->twin, install, direction);
 
-		if (*bound && *bound != ambr)
+		if (*bound && *bound != ambr && *bound != root)
 			install->meter[direction] = claim(control, *bound, SLUICE_METER_RULE, twin);
-		apply(control, install, direction, ambr, session->twin, install->meter[direction] != twin);
-		complete = complete && *bound == first_meter(install, direction, ambr) &&
-			   (!install->meter[direction] || control->config.backend != SL_RATE_SHAPE);
-		*bound = first_meter(install, direction, ambr);
+		apply(control, install, direction, ambr, root, session->twin,
+		      install->meter[direction] != twin);
+		complete = complete && *bound == first_meter(install, direction, ambr, root) &&
+			   (!install->meter[direction] || is_guard(install, direction) ||
+			    sl_rate_backend_of(control, install->rule) != SL_RATE_SHAPE);
+		*bound = first_meter(install, direction, ambr, root);
 	}
 	return complete;
 }

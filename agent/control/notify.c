@@ -7,6 +7,8 @@ static void tell(struct sl_control *control, struct sl_control_event event, cons
 	event.imsi = session->imsi;
 	event.address = &session->address;
 	event.rules = session->install_count;
+	event.state = sl_session_state(session);
+	event.state_since_ns = sl_session_state_since(control, session);
 	if (control->config.on_event)
 		control->config.on_event(&event, control->config.user);
 }

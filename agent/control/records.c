@@ -20,6 +20,11 @@ static int store(struct sl_control *control, struct sl_rule *rule, struct sl_err
 	rc = sl_steer_take(control, &rule->steer, err);
 	if (rc < 0)
 		goto fail_flows;
+	rc = sl_profile_use_get(control, rule);
+	if (rc < 0) {
+		sl_error(err, -rc, "out of memory");
+		goto fail_steer;
+	}
 	memcpy(&control->maps->flows[first], rule->flows, rule->flow_count * sizeof(rule->flows[0]));
 	record = &control->maps->rules[slot];
 	*record = (struct sluice_rule_record){
@@ -35,8 +40,15 @@ static int store(struct sl_control *control, struct sl_rule *rule, struct sl_err
 		.redirect = rule->redirect,
 		.steer = rule->steer.mode == SLUICE_STEER_FREE ? 0 : rule->steer.slot + 1,
 		.is_static = rule->is_static,
+		.is_final = rule->is_final,
+		.backend = (uint8_t)rule->backend,
+		.arp_level = rule->arp.level,
+		.arp_may_preempt = rule->arp.may_preempt,
+		.arp_may_be_preempted = rule->arp.may_be_preempted,
+		.class_id = rule->class_id,
 	};
 	memcpy(record->id, rule->id, sizeof(record->id));
+	memcpy(record->profile, rule->profile, sizeof(record->profile));
 	memcpy(record->redirect_address, rule->redirect_address, sizeof(record->redirect_address));
 	/* last, so that a crash before leaves a free slot */
 	__atomic_store_n(&record->in_use, 1, __ATOMIC_RELEASE);
@@ -44,6 +56,8 @@ static int store(struct sl_control *control, struct sl_rule *rule, struct sl_err
 	rule->first_flow = first;
 	return 0;
 
+fail_steer:
+	sl_steer_put(control, &rule->steer);
 fail_flows:
 	sl_slots_release(&control->slots, SL_SLOT_FLOW, first, rule->flow_count);
 fail_rule:
@@ -61,6 +75,7 @@ static void forget(struct sl_rule *rule, void *user)
 	sl_slots_release(&control->slots, SL_SLOT_RULE, rule->record, 1);
 	sl_slots_release(&control->slots, SL_SLOT_FLOW, rule->first_flow, rule->flow_count);
 	sl_steer_put(control, &rule->steer);
+	sl_profile_use_put(control, rule);
 }
 
 int sl_rule_record_get(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,

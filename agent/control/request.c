@@ -7,18 +7,6 @@
 #include "base/log.h"
 #include "control/model.h"
 
-/* Takes back the default drop's usage of a session that ended but was never acknowledged. */
-static void revive(struct sl_control *control, struct sl_session *session)
-{
-	for (uint32_t i = 0; i < session->retired_count; i++) {
-		if (session->retired[i].rule)
-			continue;
-		session->default_usage = session->retired[i].usage;
-		sl_session_unretire(control, session, i);
-		return;
-	}
-}
-
 /* An ended session goes on draining when its revival failed. */
 static void bury(struct sl_control *control, struct sl_session *session)
 {
@@ -45,7 +33,7 @@ static int session_for(struct sl_control *control, const char *imsi, const struc
 	}
 	session = sl_session_find_ended(control, imsi, address);
 	if (session) {
-		revive(control, session);
+		sl_session_revive_default(control, session);
 		if (session->default_usage != SLUICE_NONE) {
 			*out = session;
 			return 0;
@@ -163,6 +151,7 @@ int sl_control_deactivate(struct sl_control *control, const struct sl_deactivati
 struct wanted {
 	struct sl_session_request request;
 	struct sl_rule_request **origins; /* the caller's rules, for their results */
+	struct sl_quota_request *quotas;
 	uint8_t key[12 + SLUICE_IMSI_SIZE];
 	UT_hash_handle hh;
 };
@@ -183,6 +172,7 @@ static void wanted_free(struct wanted *all)
 		HASH_DEL(all, one);
 		free(one->request.rules);
 		free(one->origins);
+		free(one->quotas);
 		free(one);
 	}
 }
@@ -206,6 +196,22 @@ static void add_subscription(struct sl_session_request *all, const struct sl_ses
 		all->twin = one->twin;
 }
 
+static int wanted_add_quotas(struct wanted *one, const struct sl_session_request *request)
+{
+	struct sl_quota_request *quotas;
+
+	if (!request->quota_count)
+		return 0;
+	quotas = reallocarray(one->quotas, one->request.quota_count + request->quota_count, sizeof(*quotas));
+	if (!quotas)
+		return -ENOMEM;
+	memcpy(quotas + one->request.quota_count, request->quotas, request->quota_count * sizeof(*quotas));
+	one->quotas = quotas;
+	one->request.quotas = quotas;
+	one->request.quota_count += request->quota_count;
+	return 0;
+}
+
 static int wanted_add(struct wanted **all, const struct sl_session_request *request)
 {
 	struct sl_rule_request **origins, *rules;
@@ -222,6 +228,8 @@ static int wanted_add(struct wanted **all, const struct sl_session_request *requ
 		one->request = *request;
 		one->request.rules = NULL;
 		one->request.rule_count = 0;
+		one->request.quotas = NULL;
+		one->request.quota_count = 0;
 		memcpy(one->key, key, sizeof(key));
 		HASH_ADD(hh, *all, key, sizeof(one->key), one);
 	}
@@ -239,7 +247,7 @@ static int wanted_add(struct wanted **all, const struct sl_session_request *requ
 		rules[one->request.rule_count] = request->rules[i];
 		origins[one->request.rule_count++] = &request->rules[i];
 	}
-	return 0;
+	return wanted_add_quotas(one, request);
 }
 
 /* What became of the rules, to where they came from; of all of them if the session was refused. */
@@ -251,6 +259,7 @@ static void answer(const struct wanted *one, int rc, const struct sl_error *why)
 
 		one->origins[i]->result = refused ? rc : rule->rule ? rule->result : -EINVAL;
 		one->origins[i]->error = refused ? *why : rule->error;
+		one->origins[i]->preempted = refused ? 0 : rule->preempted;
 	}
 }
 

@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "control/model.h"
+#include "control/guarantees.h"
+#include "control/quotas.h"
 
 void sl_retire_install(struct sl_control *control, struct sl_session *session,
 		       const struct sl_install *install)
@@ -21,14 +22,17 @@ void sl_retire_install(struct sl_control *control, struct sl_session *session,
 void sl_retire_policy(struct sl_control *control, struct sl_session *session)
 {
 	if (session->policy != SLUICE_NONE)
-		sl_control_defer(control, SL_SLOT_POLICY, session->policy, 1);
+		sl_control_defer(control, SL_SLOT_POLICY, session->policy, sl_image_policies(session->final));
 	if (session->overflow_count)
 		sl_control_defer(control, SL_SLOT_BINDING, session->overflow_first, session->overflow_count);
 	if (session->ruleset)
 		sl_ruleset_put(control, session->ruleset);
+	if (session->final)
+		sl_ruleset_put(control, session->final);
 	session->policy = SLUICE_NONE;
 	session->overflow_count = 0;
 	session->ruleset = NULL;
+	session->final = NULL;
 }
 
 static void release_classes(struct sl_control *control, const struct sl_install *install)
@@ -46,6 +50,7 @@ void sl_retire_session(struct sl_control *control, struct sl_session *session, c
 	struct sl_session *twin = session->twin;
 
 	sl_session_set_active(control, session, false);
+	sl_profiles_count(session, false);
 	sl_twin_unlink(control, session);
 	__atomic_store_n((unsigned int *)&record->state, SLUICE_SESSION_ENDED, __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < session->install_count; i++) {
@@ -53,14 +58,19 @@ void sl_retire_session(struct sl_control *control, struct sl_session *session, c
 		release_classes(control, &session->installs[i]);
 		sl_meters_release(control, &session->installs[i]);
 	}
+	sl_guarantees_release(control, session);
 	sl_meters_reparent(control, twin);
 	sl_meters_release_session(control, session);
+	sl_quotas_release(control, session, twin);
+	sl_trees_release(control, session);
 	free(session->installs);
 	session->installs = NULL;
 	session->install_count = 0;
-	sl_owner_write_default(control, session, SLUICE_USAGE_RETIRED);
-	sl_session_retire(control, session, (struct sl_retired){.usage = session->default_usage});
-	session->default_usage = SLUICE_NONE;
+	if (session->default_usage != SLUICE_NONE) {
+		sl_owner_write_default(control, session, SLUICE_USAGE_RETIRED);
+		sl_session_retire(control, session, (struct sl_retired){.usage = session->default_usage});
+		session->default_usage = SLUICE_NONE;
+	}
 	sl_retire_policy(control, session);
 	sl_control_emit(control, SL_EVENT_SESSION_ENDED, session, reason);
 }

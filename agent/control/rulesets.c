@@ -135,16 +135,28 @@ int sl_ruleset_get(struct sl_control *control, const struct sl_install *installs
 		   const struct sl_address *address, struct sl_ruleset **out, struct sl_error *err)
 {
 	const struct sl_match_maps maps = match_maps(control);
+	_cleanup_(sl_source_clear) struct sl_source source = {0};
 	struct sl_ruleset_image image = {0};
 	struct sl_ruleset *ruleset;
 	int rc;
 
+	rc = sl_source_make(installs, count, address, &source);
+	if (rc < 0)
+		return sl_error(err, -rc, "out of memory");
+	ruleset = sl_source_find(control, &source);
+	if (ruleset) {
+		ruleset->references++;
+		*out = ruleset;
+		return 0;
+	}
 	rc = sl_compile(installs, count, address, &image, err);
 	if (rc < 0)
 		return rc;
+	control->compilations++;
 	ruleset = find_equal(control, &image);
 	if (ruleset) {
 		sl_ruleset_image_clear(&image);
+		sl_source_keep(control, ruleset, &source);
 		ruleset->references++;
 		*out = ruleset;
 		return 0;
@@ -166,6 +178,7 @@ int sl_ruleset_get(struct sl_control *control, const struct sl_install *installs
 		return rc;
 	}
 	index_ruleset(control, ruleset);
+	sl_source_keep(control, ruleset, &source);
 	*out = ruleset;
 	return 0;
 }
@@ -175,6 +188,7 @@ void sl_ruleset_put(struct sl_control *control, struct sl_ruleset *ruleset)
 	if (--ruleset->references > 0)
 		return;
 	unindex_ruleset(control, ruleset);
+	sl_source_forget(control, ruleset);
 	release_places(control, ruleset, true);
 	sl_ruleset_image_clear(&ruleset->image);
 	free(ruleset);

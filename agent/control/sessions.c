@@ -222,6 +222,17 @@ void sl_session_unretire(struct sl_control *control, struct sl_session *session,
 	}
 }
 
+void sl_session_revive_default(struct sl_control *control, struct sl_session *session)
+{
+	for (uint32_t i = 0; i < session->retired_count; i++) {
+		if (session->retired[i].rule)
+			continue;
+		session->default_usage = session->retired[i].usage;
+		sl_session_unretire(control, session, i);
+		return;
+	}
+}
+
 void sl_session_free(struct sl_control *control, struct sl_session *session)
 {
 	struct sluice_session_record *record = &control->maps->sessions[session->slot];
@@ -239,6 +250,7 @@ void sl_session_free(struct sl_control *control, struct sl_session *session)
 	sl_slots_release(&control->slots, SL_SLOT_SESSION, session->slot, 1);
 	free(session->installs);
 	free(session->retired);
+	free(session->quotas);
 	free(session);
 }
 

@@ -8,6 +8,7 @@ const char *const sl_slot_names[SL_SLOT_KINDS] = {
 	[SL_SLOT_MATCH4] = "matches4",	[SL_SLOT_MATCH6] = "matches6", [SL_SLOT_USAGE] = "usage",
 	[SL_SLOT_RULE] = "rules",	[SL_SLOT_FLOW] = "flows",      [SL_SLOT_RULESET] = "rulesets",
 	[SL_SLOT_STEER] = "steers",	[SL_SLOT_BRANCH] = "branches", [SL_SLOT_METER] = "meters",
+	[SL_SLOT_QUOTA] = "quotas",
 };
 
 int sl_slots_init(struct sl_slots *slots, const struct sl_maps *maps)
@@ -19,6 +20,7 @@ int sl_slots_init(struct sl_slots *slots, const struct sl_maps *maps)
 		[SL_SLOT_RULE] = maps->size.rules,	 [SL_SLOT_FLOW] = maps->size.flows,
 		[SL_SLOT_RULESET] = maps->policy_count,	 [SL_SLOT_STEER] = SLUICE_STEERS,
 		[SL_SLOT_BRANCH] = maps->size.matches,	 [SL_SLOT_METER] = maps->size.meters,
+		[SL_SLOT_QUOTA] = maps->size.quotas,
 	};
 	int rc;
 

@@ -22,6 +22,7 @@ void sl_usage_clear(struct sl_control *control, uint32_t usage)
 {
 	add_usage(&control->cleared, &control->maps->usage[usage]);
 	memset(&control->maps->usage[usage], 0, sizeof(struct sluice_usage));
+	sl_load_forget(control, usage);
 }
 
 /* Every slot: one that is free keeps what it had counted until it is cleared for its next owner. */
@@ -43,6 +44,7 @@ static struct sluice_counter difference(struct sluice_counter now, struct sluice
 void sl_totals_begin(struct sl_control *control)
 {
 	control->found = sum_of_slots(control);
+	sl_load_adopt(control);
 }
 
 struct sluice_usage sl_control_total_usage(const struct sl_control *control)
@@ -61,12 +63,22 @@ void sl_session_count_state(struct sl_control *control, struct sl_session *sessi
 {
 	enum sl_session_state now = sl_session_state(session);
 
-	if (session->is_counted)
+	/* an adopted session is counted for the first time with its rules */
+	if (!session->is_counted)
+		session->state_since_ns = sl_session_first_in_state(session, now);
+	else if (now != session->counted_as)
+		session->state_since_ns = sl_now_ns();
+	if (session->is_counted) {
 		control->states[session->counted_as]--;
+		control->apn_sessions[session->counted_apn]--;
+	}
 	session->is_counted = now != SL_SESSION_ENDED;
 	session->counted_as = now;
-	if (session->is_counted)
+	session->counted_apn = session->apn;
+	if (session->is_counted) {
 		control->states[now]++;
+		control->apn_sessions[session->apn]++;
+	}
 }
 
 void sl_control_count_sessions(const struct sl_control *control, uint32_t counts[SL_SESSION_ENDED + 1])

@@ -11,6 +11,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "control/draft.h"
+#include "control/guarantees.h"
+#include "control/quotas.h"
 
 #define NS_PER_S 1000000000ull
 
@@ -24,6 +26,8 @@ static void drop_entry(struct sl_draft *draft, struct sl_entry *entry)
 
 static void abandon(struct sl_draft *draft)
 {
+	sl_guarantees_abandon(draft);
+	sl_quotas_abandon(draft);
 	for (uint32_t i = 0; i < draft->count; i++)
 		drop_entry(draft, &draft->entries[i]);
 	sl_meters_abandon(draft);
@@ -137,13 +141,19 @@ static void take_out(struct sl_draft *draft, struct sl_entry *entry)
 static int draft_rule(struct sl_draft *draft, struct sl_rule_request *request, const struct sl_update *update)
 {
 	struct sl_error *err = &request->error;
+	struct sl_guarantee_mark mark = sl_guarantees_mark(draft);
 	struct sl_entry *existing;
-	struct sl_rule *rule;
+	struct sl_rule *rule, asked;
+	uint32_t guarantee;
 	int rc;
 
 	if (!request->rule)
 		return -EINVAL; /* the reader said why */
 	rc = sl_rule_validate(request->rule, err);
+	if (rc == 0)
+		rc = sl_steer_check(draft->control, request->rule, err);
+	if (rc == 0)
+		rc = sl_apn_check(draft->control, draft->apn, request->rule, err);
 	if (rc < 0)
 		return rc;
 	existing = find_entry(draft, request->id, request->origin);
@@ -160,19 +170,30 @@ static int draft_rule(struct sl_draft *draft, struct sl_rule_request *request, c
 		return sl_error(err, E2BIG, "the session has %u rules already, the most allowed",
 				draft->count);
 
-	rc = sl_rule_take(draft->control, request->rule, &rule, err);
+	asked = *request->rule;
+	rc = sl_profile_fill(draft->control, existing ? existing->install.rule : NULL, &asked, err);
+	if (rc == 0)
+		rc = sl_rule_take(draft->control, &asked, &rule, err);
 	if (rc < 0)
 		return rc;
-	if (existing && existing->install.version == request->version) {
+	rc = sl_guarantee_ask(draft, existing, rule, request, &guarantee);
+	if (rc == 0 && existing && existing->install.version == request->version) {
 		rc = change_in_place(draft, existing, rule, update, err);
 		if (rc == 0)
 			existing->requested = true;
-	} else {
+	} else if (rc == 0) {
 		rc = add_version(draft, existing, rule, request, err);
 	}
-	if (rc < 0)
+	if (rc < 0) {
+		sl_guarantees_rewind(draft, &mark);
 		sl_rule_record_put(draft->control, rule);
-	return rc;
+		return rc;
+	}
+	existing = find_entry(draft, request->id, request->origin);
+	existing->install.guarantee = guarantee;
+	existing->preempted = false;
+	sl_guarantee_tell(request);
+	return 0;
 }
 
 static int draft_begin(struct sl_draft *draft, const struct sl_update *update)
@@ -239,15 +260,20 @@ static int complete_classes(struct sl_draft *draft, bool may_wait)
 static int draft_rules(struct sl_draft *draft, const struct sl_update *update, bool may_wait)
 {
 	struct sl_session_request *request = update->request;
+	struct sl_entry *lost;
 
 	for (size_t i = 0; request && i < request->rule_count; i++) {
 		request->rules[i].result = draft_rule(draft, &request->rules[i], update);
 		if (may_wait && request->rules[i].result < 0 && sl_control_waiting_helps(draft->control))
 			return -ENOSPC;
 	}
+	sl_guarantees_keep(draft);
+	while ((lost = sl_guarantees_lost(draft, request)))
+		take_out(draft, lost);
 	if (update->exact)
 		drop_unrequested(draft);
-	if (update->repair || draft->separate || draft->twin != draft->session->twin)
+	if (update->repair || draft->separate || draft->twin != draft->session->twin ||
+	    draft->apn != draft->session->apn || sl_trees_changed(draft))
 		return complete_classes(draft, may_wait);
 	return 0;
 }
@@ -259,46 +285,13 @@ static int draft_order(struct sl_draft *draft)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < draft->count; i++)
 		draft->installs[i] = draft->entries[i].install;
+	sl_apn_lead(draft->control, draft->apn, draft->session->address.family, draft->installs,
+		    draft->count);
 	sl_install_sort(draft->installs, draft->count);
 	return 0;
 }
 
 /* --- records before, publication, records after ------------------------------ */
-
-/* `whole`: what the request does not say is not so; else it stays as it was. */
-static void write_subscription(struct sluice_session_record *record, const struct sl_session_request *request,
-			       bool whole)
-{
-	if (whole || request->apn[0])
-		memcpy(record->apn, request->apn, sizeof(record->apn));
-	if (whole || request->msisdn[0])
-		memcpy(record->msisdn, request->msisdn, sizeof(record->msisdn));
-	if (whole || request->has_ambr) {
-		record->ambr_uplink = request->has_ambr ? request->ambr[SLUICE_UPLINK] : 0;
-		record->ambr_downlink = request->has_ambr ? request->ambr[SLUICE_DOWNLINK] : 0;
-	}
-	record->uplink_tunnel = request->uplink_tunnel;
-	record->downlink_tunnel = request->downlink_tunnel;
-	record->shard = request->shard;
-}
-
-static void write_session_record(struct sl_draft *draft, const struct sl_session_request *request, bool exact)
-{
-	struct sl_session *session = draft->session;
-	struct sluice_session_record *record = &draft->control->maps->sessions[session->slot];
-
-	/* in force from here on for the next start, if the endpoint leads here */
-	sl_session_record(draft->control, session);
-	record->twin = draft->twin ? draft->twin->slot + 1 : 0;
-	record->uplink_meter = draft->meter[SLUICE_UPLINK];
-	record->downlink_meter = draft->meter[SLUICE_DOWNLINK];
-	if (draft->twin)
-		sl_twin_record(draft->control, draft->twin, session);
-	if (!session->active)
-		record->since_ns = sl_now_ns();
-	if (request)
-		write_subscription(record, request, exact || !session->active);
-}
 
 /*
  * What the next start will read if this one dies in between: new slots are
@@ -367,6 +360,8 @@ static void commit(struct sl_draft *draft, const struct sl_image *image)
 	struct sl_control *control = draft->control;
 	struct sl_session *session = draft->session;
 
+	sl_guarantees_commit(draft);
+	sl_profiles_count(session, false);
 	for (uint32_t i = 0; i < session->install_count; i++) {
 		const struct sl_install *present = &session->installs[i];
 
@@ -395,11 +390,15 @@ static void commit(struct sl_draft *draft, const struct sl_image *image)
 		sl_owner_write_default(control, session, SLUICE_USAGE_ACTIVE);
 
 	sl_meters_commit(draft);
+	sl_trees_commit(draft);
 	sl_retire_policy(control, session);
 	session->policy = image->policy;
 	session->overflow_first = image->overflow_first;
 	session->overflow_count = image->overflow_count;
 	session->ruleset = image->ruleset;
+	session->final = image->final;
+	session->apn = image->apn;
+	session->unrepaired = false;
 	if (session->twin != draft->twin) {
 		draft->left[0] = session->twin;
 		draft->left[1] = draft->twin ? draft->twin->twin : NULL;
@@ -411,6 +410,8 @@ static void commit(struct sl_draft *draft, const struct sl_image *image)
 	free(session->installs);
 	session->installs = SL_TAKE(draft->installs);
 	session->install_count = draft->count;
+	sl_profiles_count(session, true);
+	sl_quotas_commit(draft);
 	sl_meters_reparent(control, session->twin);
 	for (uint32_t i = 0; i < draft->count; i++)
 		if (draft->entries[i].new_deadline && draft->entries[i].install.binding.deadline_ns)
@@ -448,7 +449,6 @@ static void tell_state(struct sl_control *control, struct sl_session *session, e
 	};
 	enum sl_session_state now = sl_session_state(session);
 
-	sl_session_count_state(control, session);
 	if (was == SL_SESSION_ENDED)
 		was = SL_SESSION_ACTIVE;
 	if (now != was)
@@ -457,6 +457,9 @@ static void tell_state(struct sl_control *control, struct sl_session *session, e
 
 static void tell_policed(const struct sl_draft *draft)
 {
+	if (draft->fell_back)
+		sl_control_emit(draft->control, SL_EVENT_SESSION_POLICED, draft->session,
+				"no HTB tree is free: the AMBR is policed, not shaped");
 	for (uint32_t i = 0; i < draft->count; i++) {
 		const struct sl_entry *entry = &draft->entries[i];
 
@@ -484,7 +487,8 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 	struct sl_draft draft = {.control = control,
 				 .session = session,
 				 .twin = sl_twin_wanted(control, session, update),
-				 .separate = update->separate};
+				 .separate = update->separate,
+				 .apn = sl_apn_wanted(control, session, update)};
 	struct sl_session_request *request = update->request;
 	struct sluice_session_record before = control->maps->sessions[session->slot];
 	enum sl_session_state was = sl_session_state(session);
@@ -499,7 +503,10 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 		sl_error(err, -rc, "out of memory");
 		goto fail;
 	}
+	sl_guarantees_begin(&draft, update);
 	rc = draft_rules(&draft, update, may_wait);
+	if (rc == 0)
+		rc = sl_quotas_draft(&draft, update, err);
 	if (rc < 0)
 		goto fail;
 	sl_meters_bind(&draft);
@@ -510,27 +517,32 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 		sl_error(err, -rc, "out of memory");
 		goto fail;
 	}
-	rc = sl_image_make(control, session, draft.installs, draft.count, &image, err);
+	rc = sl_image_make(control, session, draft.installs, draft.count, draft.apn, &image, err);
 	if (rc < 0)
 		goto fail;
-	write_session_record(&draft, update->refresh ? NULL : request, update->exact);
+	sl_subscription_write(&draft, update->refresh ? NULL : request, update->exact);
 	prepare_owners(&draft, image.policy);
+	sl_apn_mark(control, draft.apn, draft.installs, draft.count);
+	sl_quotas_prepare(&draft);
 	rc = publish(&draft, &image, err);
 	if (rc < 0) {
 		sl_image_abandon(control, &image);
 		unprepare_owners(&draft);
+		sl_apn_mark(control, session->apn, session->installs, session->install_count);
 		control->maps->sessions[session->slot] = before;
 		if (draft.twin)
 			sl_twin_record(control, draft.twin, draft.twin->twin);
 		goto fail;
 	}
 	commit(&draft, &image);
+	sl_session_count_state(control, session);
 	tell_policed(&draft);
 	free(draft.entries);
 	sl_control_emit(control,
 			was == SL_SESSION_ENDED ? SL_EVENT_SESSION_ACTIVATED : SL_EVENT_SESSION_UPDATED,
 			session, NULL);
 	tell_state(control, session, was);
+	sl_quotas_tell(&draft);
 	for (size_t i = 0; request && i < request->rule_count; i++)
 		if (request->rules[i].result < 0)
 			sl_control_emit_rule(control, SL_EVENT_RULE_FAILED, session, request->rules[i].id,
@@ -538,6 +550,9 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 	for (size_t i = 0; i < SL_ARRAY_SIZE(draft.left); i++)
 		if (draft.left[i])
 			separate(control, draft.left[i]);
+	sl_tree_follow(control, draft.follows);
+	sl_quotas_follow(control, session);
+	sl_guarantees_collect(control);
 	return 0;
 
 fail:

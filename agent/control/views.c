@@ -4,6 +4,16 @@
 
 #include "control/model.h"
 
+/* What this rule alone makes of a session. */
+static enum sl_session_state state_by(const struct sl_install *install)
+{
+	if (install->rule->is_final)
+		return SL_SESSION_ACTIVE;
+	if (install->rule->redirect != SLUICE_REDIRECT_NONE)
+		return SL_SESSION_REDIRECTED;
+	return install->origin == SLUICE_ORIGIN_GY ? SL_SESSION_RESTRICTED : SL_SESSION_ACTIVE;
+}
+
 enum sl_session_state sl_session_state(const struct sl_session *session)
 {
 	enum sl_session_state state = SL_SESSION_ACTIVE;
@@ -11,14 +21,34 @@ enum sl_session_state sl_session_state(const struct sl_session *session)
 	if (!session->active)
 		return SL_SESSION_ENDED;
 	for (uint32_t i = 0; i < session->install_count; i++) {
-		const struct sl_install *install = &session->installs[i];
+		enum sl_session_state by = state_by(&session->installs[i]);
 
-		if (install->rule->redirect != SLUICE_REDIRECT_NONE)
-			return SL_SESSION_REDIRECTED;
-		if (install->origin == SLUICE_ORIGIN_GY)
-			state = SL_SESSION_RESTRICTED;
+		if (by > state)
+			state = by;
 	}
 	return state;
+}
+
+uint64_t sl_session_first_in_state(const struct sl_session *session, enum sl_session_state state)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (uint32_t i = 0; i < session->install_count; i++) {
+		const struct sl_install *install = &session->installs[i];
+
+		if (state_by(install) == state && install->since_ns < first)
+			first = install->since_ns;
+	}
+	return first;
+}
+
+uint64_t sl_session_state_since(const struct sl_control *control, const struct sl_session *session)
+{
+	enum sl_session_state state = sl_session_state(session);
+
+	if (state == SL_SESSION_RESTRICTED || state == SL_SESSION_REDIRECTED)
+		return session->state_since_ns;
+	return control->maps->sessions[session->slot].since_ns;
 }
 
 static int visit_session(struct sl_control *control, const struct sl_session *session,
@@ -33,6 +63,7 @@ static int visit_session(struct sl_control *control, const struct sl_session *se
 		.install_count = session->install_count,
 		.active = session->active,
 		.state = sl_session_state(session),
+		.state_since_ns = sl_session_state_since(control, session),
 	};
 
 	if (session->default_usage != SLUICE_NONE) {

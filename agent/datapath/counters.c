@@ -105,15 +105,18 @@ int sl_events_fd(struct sl_datapath *datapath)
 }
 
 int sl_events_consume(struct sl_datapath *datapath,
-		      void (*on_drop)(const struct sluice_drop_event *event, void *user), void *user)
+		      void (*on_drop)(const struct sluice_drop_event *event, void *user),
+		      void (*on_quota)(const struct sluice_quota_event *event, void *user), void *user)
 {
 	int r;
 
 	datapath->on_drop = on_drop;
-	datapath->on_drop_user = user;
+	datapath->on_quota = on_quota;
+	datapath->on_event_user = user;
 	datapath->events_consumed = 0;
 	r = ring_buffer__consume(datapath->ring);
 	datapath->on_drop = NULL;
+	datapath->on_quota = NULL;
 	/* -EAGAIN: the bound of one call; the fd stays readable */
 	return r < 0 && r != -EAGAIN ? r : 0;
 }

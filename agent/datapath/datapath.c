@@ -19,12 +19,19 @@
 static int on_event(void *user, void *data, size_t size)
 {
 	struct sl_datapath *datapath = user;
-	const struct sluice_drop_event *event = data;
+	const struct sluice_drop_event *drop = data;
+	const struct sluice_quota_event *quota = data;
 
-	if (size < sizeof(*event) || event->type != SLUICE_EVENT_DROP)
+	/* every record begins with its type */
+	if (size >= sizeof(*drop) && drop->type == SLUICE_EVENT_DROP) {
+		if (datapath->on_drop)
+			datapath->on_drop(drop, datapath->on_event_user);
+	} else if (size >= sizeof(*quota) && quota->type == SLUICE_EVENT_QUOTA) {
+		if (datapath->on_quota)
+			datapath->on_quota(quota, datapath->on_event_user);
+	} else {
 		return 0;
-	if (datapath->on_drop)
-		datapath->on_drop(event, datapath->on_drop_user);
+	}
 	return ++datapath->events_consumed == EVENTS_PER_CALL ? -EAGAIN : 0;
 }
 
@@ -50,6 +57,10 @@ static int open_all(struct sl_datapath *datapath, bool *adopted, struct sl_error
 	datapath->ring = ring_buffer__new(datapath->map_fd[SL_MAP_EVENTS], on_event, datapath, NULL);
 	if (!datapath->ring)
 		return sl_error(err, errno, "map events: %s", strerror(errno));
+	datapath->ids_ring =
+		ring_buffer__new(datapath->map_fd[SL_MAP_IDS_EVENTS], sl_ids_on_event, datapath, NULL);
+	if (!datapath->ids_ring)
+		return sl_error(err, errno, "map ids_events: %s", strerror(errno));
 	return 0;
 }
 
@@ -84,6 +95,7 @@ void sl_datapath_close(struct sl_datapath *datapath)
 {
 	if (!datapath)
 		return;
+	ring_buffer__free(datapath->ids_ring);
 	ring_buffer__free(datapath->ring);
 	sluice_tc__destroy(datapath->tc);
 	sl_maps_close(datapath);
@@ -129,7 +141,7 @@ static enum sl_program tc_program(const struct sl_device *device, enum sl_device
 				  enum sl_hook_kind kind)
 {
 	if (role == SL_ROLE_CORE)
-		return SL_PROGRAM_CORE_EGRESS;
+		return kind == SL_HOOK_TC_INGRESS ? SL_PROGRAM_CORE_INGRESS : SL_PROGRAM_CORE_EGRESS;
 	if (kind == SL_HOOK_TC_INGRESS)
 		return device->ethernet ? SL_PROGRAM_ACCESS_INGRESS : SL_PROGRAM_ACCESS_INGRESS_L3;
 	return device->ethernet ? SL_PROGRAM_ACCESS_EGRESS : SL_PROGRAM_ACCESS_EGRESS_L3;
@@ -198,6 +210,14 @@ static int attach_device(struct sl_datapath *datapath, const struct sl_device *d
 		if (r == 0)
 			r = attach_tc(datapath, device,
 				      new_hook(hooks, count, device, role, SL_HOOK_TC_INGRESS), no_xdp, err);
+	}
+	if (role == SL_ROLE_CORE && datapath->config.vlans) {
+		if (!device->ethernet)
+			return sl_error(err, EOPNOTSUPP,
+					"interface %s has no Ethernet header, where the VLAN of an APN goes",
+					device->name);
+		r = attach_tc(datapath, device, new_hook(hooks, count, device, role, SL_HOOK_TC_INGRESS), "",
+			      err);
 	}
 	if (r == 0)
 		r = attach_tc(datapath, device, new_hook(hooks, count, device, role, SL_HOOK_TC_EGRESS), "",

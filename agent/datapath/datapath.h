@@ -23,6 +23,7 @@
 #include "sluice/events.h"
 #include "sluice/maps.h"
 #include "sluice/meter.h"
+#include "sluice/quota.h"
 
 #define SL_DATAPATH_DEVICES 16 /* per role */
 
@@ -36,13 +37,23 @@ struct sl_datapath_limits {
 	uint32_t flows;	   /* flow descriptions of those */
 	uint32_t matches;  /* blocks of SLUICE_MATCH_BLOCK entries, per family; and as many branches */
 	uint32_t bindings; /* overflow bindings */
-	uint32_t meters;   /* rates that are policed */
+	uint32_t meters;   /* rates that are policed, beside those of the link and of APNs */
+	uint32_t quotas;   /* of rules, rating groups and sessions */
+
+	/* tables of the IDS, keys at once; 0: a table of one entry, for who has no such rules */
+	uint32_t ids_blocks;  /* and as many records of offenders */
+	uint32_t ids_buckets; /* keys of subscribers, and as many of keys from outside */
+	uint32_t ids_windows;
+	uint32_t ids_logs;
+	uint32_t ids_sets;
+	uint32_t ids_connections;
 };
 
 struct sl_datapath_config {
 	char pin_path[200];
 	enum sl_datapath_mode mode;
 	bool unknown_drop;
+	bool vlans; /* an APN has one: tags are taken off at core devices, which must be Ethernet */
 	struct sl_datapath_limits limits;
 	struct {
 		char name[16];
@@ -66,6 +77,13 @@ struct sl_maps {
 	struct sluice_session_record *sessions;
 	struct sluice_rule_record *rules;
 	struct sluice_flow *flows;
+	/* As many as usage slots: slot in quotas + 1, 0: none. An element of an array map has 8 bytes at
+	 * least. */
+	uint64_t *quota_of;
+	struct sluice_quota *quotas;
+	struct sluice_quota_owner *quota_owners;
+	struct sluice_mark *marks;   /* SLUICE_MARK_MASK + 1 of them */
+	uint64_t *vlans;	     /* SLUICE_VLANS of them; 1: an APN has it */
 	struct sluice_steer *steers; /* SLUICE_STEERS of them */
 	struct sluice_settings *settings;
 };
@@ -136,13 +154,13 @@ int sl_endpoint_walk(struct sl_datapath *datapath, uint32_t family, uint64_t *po
 		     void *user);
 /*
  * The index of endpoints that packets try first, compared in steps of `max`
- * buckets: `wanted` says which slot in policies an address leads to, SLUICE_NONE
- * if none. *position as in sl_endpoint_walk. Returns how many entries were
+ * buckets: `wanted` says which slot in policies an address is to lead to, SLUICE_NONE
+ * if none; it leads to `found`. *position as in sl_endpoint_walk. Returns how many entries were
  * wrong; they are put right.
  */
 uint32_t sl_endpoint_index_check(struct sl_datapath *datapath, uint32_t family, uint64_t *position,
 				 uint32_t max,
-				 uint32_t (*wanted)(const struct sl_address *address, void *user),
+				 uint32_t (*wanted)(const struct sl_address *address, uint32_t found, void *user),
 				 void *user);
 /* Puts an address into the index that is not in it, if there is room; it had none, perhaps, so far. */
 void sl_endpoint_index_fill(struct sl_datapath *datapath, const struct sl_address *address, uint32_t policy);
@@ -155,6 +173,32 @@ uint32_t sl_endpoint_count(struct sl_datapath *datapath, uint32_t family); /* co
  */
 int sl_portal_set(struct sl_datapath *datapath, uint32_t family, int socket, struct sl_error *err);
 
+/* A device and the transmit queues of it that have an HTB. */
+struct sl_egress_device {
+	unsigned int ifindex;
+	uint32_t queues;
+};
+
+/*
+ * Where packets with a class go: exactly these devices, at most SLUICE_EGRESS_DEVICES of
+ * those with more than one queue. *changed (may be NULL): whether the map was not so already.
+ */
+int sl_egress_devices_set(struct sl_datapath *datapath, const struct sl_egress_device *devices, size_t count,
+			  bool *changed, struct sl_error *err);
+
+struct sl_neighbour {
+	struct sluice_neighbour key;
+	uint32_t vlan;
+};
+
+/*
+ * Routers behind VLANs: exactly these, each once, in the order of sl_neighbour_compare. *changed:
+ * how many of the map were missing, others or too many. -E2BIG: more than SLUICE_APNS * SLUICE_APN_NEIGHBOURS.
+ */
+int sl_neighbour_compare(const void *a, const void *b);
+int sl_neighbours_set(struct sl_datapath *datapath, const struct sl_neighbour *neighbours, size_t count,
+		      uint32_t *changed, struct sl_error *err);
+
 /* Sums over CPUs. */
 int sl_drops_read(struct sl_datapath *datapath,
 		  struct sluice_counter out[SLUICE_DROP_REASON_COUNT][SLUICE_DIRECTIONS]);
@@ -163,10 +207,14 @@ int sl_passes_read(struct sl_datapath *datapath,
 uint64_t sl_lost_events_read(struct sl_datapath *datapath);
 uint64_t sl_answers_withheld_read(struct sl_datapath *datapath);
 
-/* Drop records while somebody watches; the fd is for poll, `consume` calls back for each record. */
+/*
+ * Records of quotas, and of drops while somebody watches; the fd is for poll, `consume` calls back for each
+ * record. on_quota may be NULL.
+ */
 void sl_watch_drops(struct sl_datapath *datapath, bool on);
 int sl_events_fd(struct sl_datapath *datapath);
 int sl_events_consume(struct sl_datapath *datapath,
-		      void (*on_drop)(const struct sluice_drop_event *event, void *user), void *user);
+		      void (*on_drop)(const struct sluice_drop_event *event, void *user),
+		      void (*on_quota)(const struct sluice_quota_event *event, void *user), void *user);
 
 #endif

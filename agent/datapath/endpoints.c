@@ -176,9 +176,10 @@ int sl_endpoint_walk(struct sl_datapath *datapath, uint32_t family, uint64_t *po
 	return 0;
 }
 
-uint32_t sl_endpoint_index_check(struct sl_datapath *datapath, uint32_t family, uint64_t *position,
-				 uint32_t max,
-				 uint32_t (*wanted)(const struct sl_address *address, void *user), void *user)
+uint32_t
+sl_endpoint_index_check(struct sl_datapath *datapath, uint32_t family, uint64_t *position, uint32_t max,
+			uint32_t (*wanted)(const struct sl_address *address, uint32_t found, void *user),
+			void *user)
 {
 	const struct sl_index *index = &datapath->index;
 	uint32_t size = family == 4 ? index->size4 : index->size6, first = (uint32_t)*position;

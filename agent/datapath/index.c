@@ -159,7 +159,7 @@ static uint32_t check_bucket4(const struct sl_index *index, struct sluice_index4
 		if (!bucket->entry[i])
 			continue;
 		memcpy(address.bytes, &word, sizeof(word));
-		slot = wanted(&address, user);
+		slot = wanted(&address, (uint32_t)(bucket->entry[i] >> 32) - 1, user);
 		if (slot != SLUICE_NONE && (uint32_t)(bucket->entry[i] >> 32) == slot + 1 &&
 		    bucket4(index, word) == bucket && !is_before4(bucket, i, word))
 			continue;
@@ -192,7 +192,7 @@ static uint32_t check_bucket6(const struct sl_index *index, struct sluice_index6
 		if (!entry->policy)
 			continue;
 		memcpy(address.bytes, &entry->prefix, sizeof(entry->prefix));
-		slot = wanted(&address, user);
+		slot = wanted(&address, entry->policy - 1, user);
 		if (slot != SLUICE_NONE && entry->policy == slot + 1 &&
 		    bucket6(index, entry->prefix) == bucket && !is_before6(bucket, i, entry->prefix))
 			continue;

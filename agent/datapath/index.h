@@ -27,8 +27,8 @@ void sl_index_set(const struct sl_index *index, const struct sl_address *address
 void sl_index_remove(const struct sl_index *index, const struct sl_address *address);
 bool sl_index_has(const struct sl_index *index, const struct sl_address *address);
 
-/* The slot in policies that the address is to lead to; SLUICE_NONE: none. */
-typedef uint32_t (*sl_index_wanted)(const struct sl_address *address, void *user);
+/* The slot in policies that the address is to lead to, as it does to `found` now; SLUICE_NONE: none. */
+typedef uint32_t (*sl_index_wanted)(const struct sl_address *address, uint32_t found, void *user);
 
 /*
  * Compares the elements first to first + count - 1 of a family's index with what

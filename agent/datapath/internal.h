@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 
 #include "datapath/datapath.h"
+#include "datapath/ids_maps.h"
 #include "datapath/index.h"
 
 #define SL_BPFFS "/sys/fs/bpf"
@@ -29,6 +30,13 @@ enum sl_map {
 	SL_MAP_RULES,
 	SL_MAP_FLOWS,
 	SL_MAP_METERS,
+	SL_MAP_QUOTA_OF,
+	SL_MAP_QUOTAS,
+	SL_MAP_QUOTA_OWNERS,
+	SL_MAP_MARKS,
+	SL_MAP_VLANS,
+	SL_MAP_NEIGHBOURS,
+	SL_MAP_EGRESS_DEVICES,
 	SL_MAP_STEERS,
 	SL_MAP_PORTAL,
 	SL_MAP_DROPS,
@@ -36,6 +44,23 @@ enum sl_map {
 	SL_MAP_LOST_EVENTS,
 	SL_MAP_ANSWERS,
 	SL_MAP_EVENTS,
+	SL_MAP_IDS_SETTINGS,
+	SL_MAP_IDS_RULES,
+	SL_MAP_IDS_MATCHES,
+	SL_MAP_IDS_RULE_COUNTS,
+	SL_MAP_IDS_TABLE_COUNTS,
+	SL_MAP_IDS_DROPPED,
+	SL_MAP_IDS_BLOCKS,
+	SL_MAP_IDS_OFFENDERS,
+	SL_MAP_IDS_OVERRIDES,
+	SL_MAP_IDS_BUCKETS,
+	SL_MAP_IDS_BUCKETS_LRU,
+	SL_MAP_IDS_WINDOWS,
+	SL_MAP_IDS_LOGS,
+	SL_MAP_IDS_SETS,
+	SL_MAP_IDS_CONNECTIONS,
+	SL_MAP_IDS_SKETCH,
+	SL_MAP_IDS_EVENTS,
 	SL_MAP_SETTINGS, /* pinned last, and its layout written after that: the set is complete */
 	SL_MAP_COUNT,
 };
@@ -108,6 +133,7 @@ enum sl_program {
 	SL_PROGRAM_ACCESS_EGRESS,
 	SL_PROGRAM_ACCESS_EGRESS_L3,
 	SL_PROGRAM_CORE_EGRESS,
+	SL_PROGRAM_CORE_INGRESS,
 	SL_PROGRAM_COUNT,
 };
 
@@ -174,8 +200,20 @@ struct sl_datapath {
 	size_t hook_count;
 	struct ring_buffer *ring;
 	void (*on_drop)(const struct sluice_drop_event *event, void *user);
-	void *on_drop_user;
+	void (*on_quota)(const struct sluice_quota_event *event, void *user);
+	void *on_event_user;
 	unsigned int events_consumed;
+
+	struct sl_ids_arrays ids;
+	struct sluice_counter *ids_dropped;
+	uint32_t ids_dropped_size;
+	struct ring_buffer *ids_ring;
+	void (*on_ids)(const struct sluice_ids_event *event, void *user);
+	void *on_ids_user;
+	uint32_t ids_events_left;
 };
+
+/* Callback of the ring of IDS events; user: the datapath. */
+int sl_ids_on_event(void *user, void *data, size_t size);
 
 #endif

@@ -50,6 +50,14 @@ static const struct {
 	[SL_MAP_RULES] = ARRAY("rules", sluice_rule_record),
 	[SL_MAP_FLOWS] = ARRAY("flows", sluice_flow),
 	[SL_MAP_METERS] = ARRAY("meters", sluice_meter),
+	[SL_MAP_QUOTA_OF] = {"quota_of", BPF_MAP_TYPE_ARRAY, 4, sizeof(uint64_t)},
+	[SL_MAP_QUOTAS] = ARRAY("quotas", sluice_quota),
+	[SL_MAP_QUOTA_OWNERS] = ARRAY("quota_owners", sluice_quota_owner),
+	[SL_MAP_MARKS] = ARRAY("marks", sluice_mark),
+	[SL_MAP_VLANS] = {"vlans", BPF_MAP_TYPE_ARRAY, 4, sizeof(uint64_t)},
+	[SL_MAP_NEIGHBOURS] = {"neighbours", BPF_MAP_TYPE_HASH, sizeof(struct sluice_neighbour),
+			       sizeof(uint32_t)},
+	[SL_MAP_EGRESS_DEVICES] = {"egress_devices", BPF_MAP_TYPE_HASH, 4, sizeof(uint32_t)},
 	[SL_MAP_STEERS] = ARRAY("steers", sluice_steer),
 	[SL_MAP_PORTAL] = {"portal", BPF_MAP_TYPE_SOCKMAP, 4, 8},
 	[SL_MAP_DROPS] = PERCPU_ARRAY("drops", struct sluice_drop_count),
@@ -57,6 +65,25 @@ static const struct {
 	[SL_MAP_LOST_EVENTS] = PERCPU_ARRAY("lost_events", __u64),
 	[SL_MAP_ANSWERS] = PERCPU_ARRAY("answers", struct sluice_answers),
 	[SL_MAP_EVENTS] = {"events", BPF_MAP_TYPE_RINGBUF, 0, 0},
+	[SL_MAP_IDS_SETTINGS] = ARRAY("ids_settings", sluice_ids_settings),
+	[SL_MAP_IDS_RULES] = ARRAY("ids_rules", sluice_ids_rule),
+	[SL_MAP_IDS_MATCHES] = ARRAY("ids_matches", sluice_ids_match),
+	[SL_MAP_IDS_RULE_COUNTS] = PERCPU_ARRAY("ids_rule_counts", struct sluice_ids_rule_count),
+	[SL_MAP_IDS_TABLE_COUNTS] = PERCPU_ARRAY("ids_table_counts", struct sluice_ids_table_count),
+	[SL_MAP_IDS_DROPPED] = ARRAY("ids_dropped", sluice_counter),
+	[SL_MAP_IDS_BLOCKS] = HASH("ids_blocks", sluice_ids_key, sluice_ids_block),
+	[SL_MAP_IDS_OFFENDERS] = HASH("ids_offenders", sluice_ids_key, sluice_ids_offender),
+	[SL_MAP_IDS_OVERRIDES] = {"ids_overrides", BPF_MAP_TYPE_HASH, sizeof(struct sluice_ids_override),
+				  sizeof(uint32_t)},
+	[SL_MAP_IDS_BUCKETS] = HASH("ids_buckets", sluice_ids_key, sluice_ids_bucket),
+	[SL_MAP_IDS_BUCKETS_LRU] = {"ids_buckets_lru", BPF_MAP_TYPE_LRU_HASH, sizeof(struct sluice_ids_key),
+				    sizeof(struct sluice_ids_bucket)},
+	[SL_MAP_IDS_WINDOWS] = HASH("ids_windows", sluice_ids_key, sluice_ids_window),
+	[SL_MAP_IDS_LOGS] = HASH("ids_logs", sluice_ids_key, sluice_ids_log),
+	[SL_MAP_IDS_SETS] = HASH("ids_sets", sluice_ids_key, sluice_ids_set),
+	[SL_MAP_IDS_CONNECTIONS] = HASH("ids_connections", sluice_ids_key, sluice_ids_connection),
+	[SL_MAP_IDS_SKETCH] = {"ids_sketch", BPF_MAP_TYPE_ARRAY, 4, sizeof(uint32_t)},
+	[SL_MAP_IDS_EVENTS] = {"ids_events", BPF_MAP_TYPE_RINGBUF, 0, 0},
 	[SL_MAP_SETTINGS] = ARRAY("settings", sluice_settings),
 #undef HASH
 #undef ARRAY
@@ -181,8 +208,10 @@ static uint64_t wanted_entries(const struct sl_datapath_limits *limits, enum sl_
 	case SL_MAP_INDEX6:
 		return (uint64_t)limits->sessions + 2;
 	case SL_MAP_POLICIES:
-		/* an update writes the new policy beside the old one, which lives on for a grace period */
-		return (uint64_t)limits->sessions * 5 / 4 + 64;
+		/* an update writes the new policy beside the old one, which lives on for a grace period;
+		   sessions with final rules have two, and those have quotas */
+		return (uint64_t)limits->sessions * 5 / 4 + 64 +
+		       (limits->quotas < limits->sessions ? limits->quotas : limits->sessions) * 5ull / 4;
 	case SL_MAP_BINDINGS:
 		return limits->bindings;
 	case SL_MAP_MATCHES4:
@@ -191,13 +220,35 @@ static uint64_t wanted_entries(const struct sl_datapath_limits *limits, enum sl_
 		return limits->matches;
 	case SL_MAP_USAGE:
 	case SL_MAP_USAGE_OWNERS:
+	case SL_MAP_QUOTA_OF:
 		return limits->usage;
 	case SL_MAP_RULES:
 		return limits->rules;
 	case SL_MAP_FLOWS:
 		return limits->flows;
 	case SL_MAP_METERS:
-		return limits->meters;
+		return (uint64_t)limits->meters + SLUICE_METERS_FIXED;
+	case SL_MAP_QUOTAS:
+	case SL_MAP_QUOTA_OWNERS:
+		return limits->quotas;
+	case SL_MAP_IDS_DROPPED:
+		return limits->sessions;
+	case SL_MAP_IDS_OVERRIDES:
+		return SLUICE_IDS_OVERRIDES;
+	case SL_MAP_IDS_BLOCKS:
+	case SL_MAP_IDS_OFFENDERS:
+		return limits->ids_blocks;
+	case SL_MAP_IDS_BUCKETS:
+	case SL_MAP_IDS_BUCKETS_LRU:
+		return limits->ids_buckets;
+	case SL_MAP_IDS_WINDOWS:
+		return limits->ids_windows;
+	case SL_MAP_IDS_LOGS:
+		return limits->ids_logs;
+	case SL_MAP_IDS_SETS:
+		return limits->ids_sets;
+	case SL_MAP_IDS_CONNECTIONS:
+		return limits->ids_connections;
 	default:
 		return 0;
 	}
@@ -211,7 +262,7 @@ static int check_limits(const struct sl_datapath_limits *limits, struct sl_error
 	} all[] = {
 		{"sessions", limits->sessions}, {"usage", limits->usage},     {"rules", limits->rules},
 		{"flows", limits->flows},	{"matches", limits->matches}, {"bindings", limits->bindings},
-		{"meters", limits->meters},
+		{"meters", limits->meters},	{"quotas", limits->quotas},
 	};
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(all); i++)
@@ -333,6 +384,30 @@ static int map_one(struct sl_datapath *datapath, enum sl_map map, void **address
 	return 0;
 }
 
+/* Of tables, which are in nobody's memory. */
+static int read_table_sizes(struct sl_datapath *datapath, struct sl_error *err)
+{
+	struct sl_datapath_limits *size = &datapath->maps.size;
+	const struct {
+		enum sl_map map;
+		uint32_t *entries;
+	} all[] = {
+		{SL_MAP_IDS_BLOCKS, &size->ids_blocks},	  {SL_MAP_IDS_BUCKETS, &size->ids_buckets},
+		{SL_MAP_IDS_WINDOWS, &size->ids_windows}, {SL_MAP_IDS_LOGS, &size->ids_logs},
+		{SL_MAP_IDS_SETS, &size->ids_sets},	  {SL_MAP_IDS_CONNECTIONS, &size->ids_connections},
+	};
+	struct bpf_map_info info;
+	int r;
+
+	for (size_t i = 0; i < SL_ARRAY_SIZE(all); i++) {
+		r = map_info(datapath->map_fd[all[i].map], &info);
+		if (r < 0)
+			return sl_error(err, -r, "map %s: %s", shapes[all[i].map].name, strerror(-r));
+		*all[i].entries = info.max_entries;
+	}
+	return 0;
+}
+
 int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err)
 {
 	struct sl_maps *maps = &datapath->maps;
@@ -354,7 +429,16 @@ int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err
 		{SL_MAP_RULES, (void **)&maps->rules, &maps->size.rules},
 		{SL_MAP_FLOWS, (void **)&maps->flows, &maps->size.flows},
 		{SL_MAP_METERS, (void **)&maps->meters, &maps->size.meters},
+		{SL_MAP_QUOTA_OF, (void **)&maps->quota_of, &maps->size.usage},
+		{SL_MAP_QUOTAS, (void **)&maps->quotas, &maps->size.quotas},
+		{SL_MAP_QUOTA_OWNERS, (void **)&maps->quota_owners, &maps->size.quotas},
+		{SL_MAP_MARKS, (void **)&maps->marks, NULL},
+		{SL_MAP_VLANS, (void **)&maps->vlans, NULL},
 		{SL_MAP_STEERS, (void **)&maps->steers, NULL},
+		{SL_MAP_IDS_SETTINGS, (void **)&datapath->ids.settings, NULL},
+		{SL_MAP_IDS_RULES, (void **)&datapath->ids.rules, NULL},
+		{SL_MAP_IDS_MATCHES, (void **)&datapath->ids.matches, NULL},
+		{SL_MAP_IDS_DROPPED, (void **)&datapath->ids_dropped, &datapath->ids_dropped_size},
 		{SL_MAP_SETTINGS, (void **)&maps->settings, NULL},
 	};
 	int r;
@@ -364,6 +448,11 @@ int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err
 		if (r < 0)
 			return r;
 	}
+	r = read_table_sizes(datapath, err);
+	if (r < 0)
+		return r;
+	maps->size.meters -= SLUICE_METERS_FIXED;
+	datapath->ids.dropped = datapath->ids_dropped;
 	maps->settings->unknown_drop = datapath->config.unknown_drop;
 	maps->settings->watch_drops = 0;
 	if (adopted)

@@ -82,6 +82,7 @@ static void choose_programs(const struct sl_datapath *datapath)
 	bpf_program__set_autoload(datapath->tc->progs.access_egress, ethernet);
 	bpf_program__set_autoload(datapath->tc->progs.access_ingress_l3, plain);
 	bpf_program__set_autoload(datapath->tc->progs.access_egress_l3, plain);
+	bpf_program__set_autoload(datapath->tc->progs.core_ingress, config->vlans);
 }
 
 int sl_programs_load(struct sl_datapath *datapath, bool adopted, struct sl_error *err)
@@ -119,6 +120,8 @@ int sl_program_fd(const struct sl_datapath *datapath, enum sl_program program)
 		return bpf_program__fd(datapath->tc->progs.access_egress_l3);
 	case SL_PROGRAM_CORE_EGRESS:
 		return bpf_program__fd(datapath->tc->progs.core_egress);
+	case SL_PROGRAM_CORE_INGRESS:
+		return bpf_program__fd(datapath->tc->progs.core_ingress);
 	default:
 		return -EINVAL;
 	}

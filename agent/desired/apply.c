@@ -104,7 +104,7 @@ static void plan_add(struct session *session, const struct sl_rule *rule, uint32
 /* Its hard timeout has passed, and what is wanted is the same rule still. */
 static bool is_over(const struct sl_track *track, const struct sl_rule *rule, uint64_t now)
 {
-	return track->deadline_ns && track->deadline_ns <= now && track->content == sl_rule_hash(rule);
+	return track->deadline_ns && track->deadline_ns <= now && track->content == sl_wanted_hash(rule);
 }
 
 static struct sl_track *track_of(struct session *session, const char *id)
@@ -145,8 +145,8 @@ static void compare_rule(struct session *session, const struct sl_rule *rule, ui
 			return;
 		track->deadline_ns = install->binding.deadline_ns;
 		if (sl_wanted_equal(rule, install->rule)) {
-			track->refusals = 0;
-			track->content = sl_rule_hash(rule);
+			sl_track_not_refused(track);
+			track->content = sl_wanted_hash(rule);
 			return;
 		}
 	}
@@ -176,7 +176,7 @@ static void compare(struct session *session)
 		    session->remove_count < session->install_count)
 			strcpy(session->removes[session->remove_count++], track->id);
 		track->owned = false;
-		track->refusals = 0;
+		sl_track_not_refused(track);
 		track->deadline_ns = 0;
 	}
 }
@@ -213,6 +213,7 @@ static int read_session(const struct sl_session_view *view, void *user)
 		return -ENOMEM;
 	begin_life(session, view->record->since_ns);
 	session->tracked->address = view->address;
+	memcpy(session->tracked->apn, view->record->apn, sizeof(session->tracked->apn));
 	session->tracked->seen = true;
 	for (uint32_t i = 0; i < view->install_count; i++)
 		if (view->installs[i].origin == SLUICE_ORIGIN_GX)
@@ -250,13 +251,13 @@ static void tell_repair(struct session *session, const char *id, uint32_t versio
 		desired->config.on_repair(&repair, desired->config.user);
 }
 
-static void note_refusal(struct sl_track *track)
+static void note_refusal(struct sl_track *track, const char *reason)
 {
 	uint64_t wait = RETRY_FIRST;
 
 	for (uint32_t i = 0; i < track->refusals && i < RETRY_DOUBLES; i++)
 		wait *= 2;
-	track->refusals++;
+	sl_track_refused(track, reason);
 	track->retry_ns = sl_now_ns() + wait;
 }
 
@@ -270,17 +271,17 @@ static void note_add(struct session *session, size_t i)
 		return;
 	if (request->result == -EAFNOSUPPORT) {
 		/* no refusal: what it was before has gone, and it cannot be there */
-		track->refusals = 0;
+		sl_track_not_refused(track);
 		return;
 	}
 	if (request->result < 0) {
-		note_refusal(track);
+		note_refusal(track, request->error.text);
 		return;
 	}
 	track->owned = true;
 	track->version = request->version;
-	track->refusals = 0;
-	track->content = sl_rule_hash(request->rule);
+	sl_track_not_refused(track);
+	track->content = sl_wanted_hash(request->rule);
 	track->deadline_ns = timeout ? sl_now_ns() + timeout * NS_PER_S : 0;
 	tell_repair(session, request->id, request->version, session->add_reasons[i]);
 }
@@ -296,8 +297,10 @@ static void add_rules(struct session *session)
 		sl_log(SL_LOG_ERROR, "desired-failed", "imsi", "%s", session->subscriber->imsi, "reason",
 		       "%s", err.text, NULL);
 	for (size_t i = 0; i < session->add_count; i++) {
-		if (rc < 0)
+		if (rc < 0) {
 			session->adds[i].result = rc;
+			session->adds[i].error = err;
+		}
 		note_add(session, i);
 	}
 }

@@ -25,7 +25,11 @@ int sl_desired_new(const struct sl_desired_config *config, struct sl_desired **o
 {
 	struct sl_desired *desired = calloc(1, sizeof(*desired));
 
-	if (!desired || sl_rule_table_new(&desired->table) < 0) {
+	if (desired)
+		desired->base_names = sl_base_names_new();
+	if (!desired || !desired->base_names || sl_rule_table_new(&desired->table) < 0) {
+		if (desired)
+			sl_base_names_free(desired->base_names);
 		free(desired);
 		return -ENOMEM;
 	}
@@ -58,6 +62,8 @@ void sl_desired_free(struct sl_desired *desired)
 		sl_subscriber_collect(desired, subscriber);
 	}
 	sl_rule_table_free(desired->table);
+	sl_base_names_free(desired->base_names);
+	sl_names_clear(&desired->profiles_missing);
 	free(desired);
 }
 
@@ -87,6 +93,10 @@ static int check_rule(const struct sl_desired *desired, const struct sl_desired_
 	if (rule->until_ns && rule->until_ns <= rule->from_ns)
 		return sl_error(err, EINVAL, "rule \"%.64s\": deactivation_time is not after activation_time",
 				rule_name(rule));
+	if (!rule->name && rule->rule->profile[0] &&
+	    !sl_catalog_profile(desired->catalog, rule->rule->profile))
+		return sl_error(err, ENOENT, "qos_profile: \"%s\" is no QoS profile of the gateway",
+				rule->rule->profile);
 	if (!rule->name)
 		return sl_rule_validate(rule->rule, err);
 	if (sl_catalog_resolve(desired->catalog, rule->name, &rules) == 0)
@@ -123,6 +133,7 @@ static int copy_rule(struct sl_desired *desired, const struct sl_desired_rule *f
 	*to = *from;
 	to->rule = NULL;
 	to->name = NULL;
+	to->missing = false;
 	if (from->name) {
 		to->name = strdup(from->name);
 		return to->name ? 0 : -ENOMEM;
@@ -305,6 +316,7 @@ void sl_desired_status(const struct sl_desired *desired, struct sl_desired_statu
 
 	*out = (struct sl_desired_status){
 		.rules = (uint32_t)desired->rules,
+		.failing = sl_missing_count(desired, sl_desired_now(desired)),
 		.next_ns = sl_desired_next_ns(desired),
 		.repairs = desired->repairs,
 		.checks = desired->checks,

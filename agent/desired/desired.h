@@ -29,6 +29,10 @@ struct sl_desired;
 #define SL_DESIRED_RULES       (1u << 20) /* rules and base names, each scope's own */
 #define SL_DESIRED_FLOWS       (1u << 20) /* of different dynamic rules */
 
+/* Names by which sessions were activated. What is beyond is not followed, with a line in the log. */
+#define SL_DESIRED_BASE_NAMES	   (1u << 20)
+#define SL_DESIRED_BASE_NAMES_EACH 256 /* of a session */
+
 /* One rule that was missing, different, or still there. */
 struct sl_desired_repair {
 	const char *imsi;
@@ -67,6 +71,7 @@ struct sl_desired_rule {
 	const struct sl_rule *rule;
 	uint64_t from_ns;  /* since 1970; 0: at once */
 	uint64_t until_ns; /* 0: for good */
+	bool missing;	   /* of sl_desired_each: the catalogue has no such name any more */
 };
 
 struct sl_desired_scope {
@@ -82,7 +87,7 @@ struct sl_desired_scope {
  * Where two rules of one id are wanted in a session, the APN's own comes before
  * the subscriber's, and in a scope the first one. All or nothing: -EINVAL
  * (a scope or a rule twice, a rule that is no good, times the wrong way round),
- * -ENOENT (a name that the catalogue does not have), -ENOSPC, -ENOMEM. A rule
+ * -ENOENT (a name that the catalogue does not have, of a QoS profile as well), -ENOSPC, -ENOMEM. A rule
  * that a session then refuses is an event of control's, and is tried again.
  */
 int sl_desired_set(struct sl_desired *desired, const struct sl_desired_scope *scopes, size_t count,
@@ -99,10 +104,24 @@ void sl_desired_setup_done(struct sl_desired *desired, const struct sl_session_r
 			   size_t count);
 
 /*
+ * The session manager has activated this session, which is in force, by these
+ * names of the catalogue. It follows the base names among them until the same
+ * names are deactivated, it ends, or a setup comes. Not kept over a restart.
+ */
+void sl_desired_named(struct sl_desired *desired, const struct sl_session_request *session,
+		      enum sluice_origin origin, char *const *texts, size_t count);
+
+/* It has deactivated this: with rule_ids these names, without all of the origins. */
+void sl_desired_unnamed(struct sl_desired *desired, const struct sl_deactivation *request, char *const *texts,
+			size_t count);
+
+/*
  * Another catalogue is in force; the one before must still be there. Static
  * rules are changed in every session that has them, counts going on; those that
  * are gone from it go away, with final usage; base names stand for what they
- * stand for now.
+ * stand for now, in scopes and in sessions that were activated by them. Rules with a
+ * QoS profile get its values, in place, and keep those of one that is no more. A desired
+ * rule whose name has gone is failing, which is said once, until the name is back.
  */
 void sl_desired_catalog_changed(struct sl_desired *desired, const struct sl_catalog *catalog);
 
@@ -124,7 +143,7 @@ uint64_t sl_desired_next_ns(const struct sl_desired *desired);
 struct sl_desired_status {
 	uint32_t subscribers;
 	uint32_t rules;	  /* as SL_DESIRED_RULES counts them */
-	uint32_t failing; /* rules in sessions that were refused and are tried again */
+	uint32_t failing; /* refused by a session and tried again, or missing in the catalogue */
 	uint64_t next_ns; /* as sl_desired_next_ns */
 	uint64_t repairs; /* since the start */
 	uint64_t checks;  /* passes through all subscribers */
@@ -135,5 +154,9 @@ void sl_desired_status(const struct sl_desired *desired, struct sl_desired_statu
  * returned. */
 int sl_desired_each(const struct sl_desired *desired, const char *imsi,
 		    int (*visit)(const struct sl_desired_scope *scope, void *user), void *user);
+
+/* Why a rule of such a scope is failing, in *why; false: it is not. */
+bool sl_desired_problem(const struct sl_desired *desired, const struct sl_desired_scope *scope,
+			const struct sl_desired_rule *rule, struct sl_error *why);
 
 #endif

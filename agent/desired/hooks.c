@@ -55,6 +55,7 @@ void sl_desired_setup_done(struct sl_desired *desired, const struct sl_session_r
 {
 	struct sl_desired_subscriber *subscriber, *tmp;
 
+	sl_base_names_forget(desired);
 	for (size_t i = 0; i < count; i++)
 		note(desired, &requests[i]);
 	DL_FOREACH_SAFE(desired->all, subscriber, tmp)

@@ -26,11 +26,13 @@ struct sl_track {
 	uint64_t deadline_ns; /* hard timeout of the content below; 0: none */
 	uint64_t retry_ns;    /* refused: not before */
 	uint32_t refusals;    /* in a row */
+	char *refusal;	      /* why, the last time; owned, NULL: not refused, or no memory for it */
 	uint64_t content;     /* hash of what was put in last */
 };
 
 struct sl_tracked {
 	struct sl_address address;
+	char apn[SLUICE_APN_SIZE];
 	uint64_t since_ns;	 /* of the session; another one at this address begins anew */
 	uint32_t versions_above; /* where ids that are not among the tracks begin */
 	struct sl_track *tracks; /* by id */
@@ -49,6 +51,11 @@ struct sl_desired_subscriber {
 	struct sl_desired_subscriber *prev, *next;
 };
 
+/* names.c */
+struct sl_names {
+	struct sl_name *all; /* NULL: none yet */
+};
+
 struct sl_desired {
 	struct sl_desired_config config;
 	const struct sl_catalog *catalog;
@@ -63,6 +70,9 @@ struct sl_desired {
 	uint64_t repairs;
 	uint64_t checks;
 	struct sl_desired_timer *timer;
+	struct sl_base_names *base_names;
+	struct sl_names profiles_missing;
+	size_t missing; /* rules of scopes whose name the catalogue does not have */
 };
 
 /* subscribers.c */
@@ -85,6 +95,8 @@ struct sl_tracked *sl_tracked_make(struct sl_desired_subscriber *subscriber,
 void sl_tracked_begin(struct sl_tracked *tracked, uint64_t since_ns, uint32_t versions_above);
 void sl_tracked_free(struct sl_tracked *tracked);
 struct sl_track *sl_track_find(const struct sl_tracked *tracked, const char *id);
+void sl_track_refused(struct sl_track *track, const char *reason);
+void sl_track_not_refused(struct sl_track *track);
 /* The pointer holds until the next one is made; NULL: out of memory. */
 struct sl_track *sl_track_make(struct sl_tracked *tracked, const char *id);
 
@@ -103,6 +115,32 @@ bool sl_wanted_freshly(const struct sl_desired_subscriber *subscriber, const str
 uint64_t sl_wanted_next(const struct sl_desired_subscriber *subscriber, uint64_t now_ns);
 /* Same rule, but for what control/ fills in. */
 bool sl_wanted_equal(const struct sl_rule *wanted, const struct sl_rule *installed);
+uint64_t sl_wanted_hash(const struct sl_rule *wanted); /* likewise */
+
+/* base_names.c */
+struct sl_base_names *sl_base_names_new(void);
+void sl_base_names_free(struct sl_base_names *names);
+void sl_base_names_forget(struct sl_desired *desired); /* all */
+/* follow.c: after another catalogue; the one before must still be there. */
+void sl_base_names_follow(struct sl_desired *desired, const struct sl_catalog *before);
+
+/* missing.c: looks for the names of all scopes anew, and tells of those that have gone and come. */
+void sl_missing_update(struct sl_desired *desired);
+/* How many of the rules that are wanted now or later are missing. */
+uint32_t sl_missing_count(const struct sl_desired *desired, uint64_t now_ns);
+
+/* profiles.c: QoS profiles that rules in force have, and the catalogue no more; told once. */
+void sl_profiles_missing_update(struct sl_desired *desired);
+
+/* names.c: different names, in the order in which they came. */
+#define SL_NAMES_SHOWN 5
+#define SL_NAMES_TEXT  (SL_NAMES_SHOWN * (SLUICE_RULE_ID_SIZE + 2) + 32)
+void sl_names_add(struct sl_names *names, const char *text); /* what there is no memory for is left out */
+bool sl_names_has(const struct sl_names *names, const char *text);
+size_t sl_names_count(const struct sl_names *names);
+/* "web, dns, mail, voice, video and 3 more" */
+const char *sl_names_text(const struct sl_names *names, char out[SL_NAMES_TEXT]);
+void sl_names_clear(struct sl_names *names);
 
 /* apply.c */
 enum sl_apply {

@@ -2,26 +2,40 @@
 /*
  * Static rules follow the catalogue in every session that has them, whoever
  * asked for them: another content takes their place, counts going on; those
- * that the catalogue has no more go away, with final usage.
+ * that the catalogue has no more go away, with final usage. Rules with a QoS
+ * profile follow that, wherever they come from.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "desired/model.h"
 
+/* What changes, to be told. */
+struct change {
+	const struct sl_desired *desired;
+	struct sl_names names;
+};
+
 static struct sl_rule *successor(const char *imsi, const struct sl_install *install, void *user)
 {
-	const struct sl_desired *desired = user;
-	const struct sl_rule *rule;
+	struct change *change = user;
+	const struct sl_catalog *catalog = change->desired->catalog;
+	const struct sl_rule *rule = install->rule;
+	const struct sl_profile *profile;
 
 	(void)imsi;
-	if (!install->rule->is_static)
+	if (rule->is_static)
+		rule = sl_catalog_rule(catalog, rule->id);
+	if (!rule)
 		return NULL;
-	rule = sl_catalog_rule(desired->catalog, install->rule->id);
-	if (!rule || sl_wanted_equal(rule, install->rule))
+	/* one that is no more leaves what it was */
+	profile = rule->profile[0] ? sl_catalog_profile(catalog, rule->profile) : NULL;
+	if (sl_wanted_equal(rule, install->rule) && (!profile || sl_profile_holds(profile, install->rule)))
 		return NULL;
+	sl_names_add(&change->names, rule->id);
 	return (struct sl_rule *)rule; /* read only, as every request's */
 }
 
@@ -94,6 +108,17 @@ static int note_gone(const struct sl_session_view *view, void *user)
 	return rc == 0 && view->active ? find_gone(view, SLUICE_ORIGIN_GY, user) : rc;
 }
 
+static void tell_gone(const struct goners *goners, uint32_t failed)
+{
+	_cleanup_(sl_names_clear) struct sl_names names = {NULL};
+	char text[SL_NAMES_TEXT];
+
+	for (size_t i = 0; i < goners->id_count; i++)
+		sl_names_add(&names, goners->ids[i]);
+	sl_log(SL_LOG_INFO, "policy-removed", "rules", "%zu", goners->id_count, "sessions", "%zu",
+	       goners->count, "failed", "%u", failed, "names", "%s", sl_names_text(&names, text), NULL);
+}
+
 static void take_away(struct sl_desired *desired, struct goners *goners)
 {
 	const char **ids = calloc(goners->id_count + 1, sizeof(*ids));
@@ -113,8 +138,7 @@ static void take_away(struct sl_desired *desired, struct goners *goners)
 		       err.text, NULL);
 	}
 	if (goners->id_count)
-		sl_log(SL_LOG_INFO, "policy-removed", "rules", "%zu", goners->id_count, "sessions", "%zu",
-		       goners->count, "failed", "%u", ids ? failed : (uint32_t)goners->count, NULL);
+		tell_gone(goners, ids ? failed : (uint32_t)goners->count);
 	free(ids);
 }
 
@@ -131,19 +155,33 @@ static void remove_gone(struct sl_desired *desired)
 
 /* --- the turn --------------------------------------------------------------------- */
 
+static void change_content(struct sl_desired *desired)
+{
+	struct change change = {.desired = desired};
+	char text[SL_NAMES_TEXT];
+	uint32_t sessions = 0;
+
+	sl_control_refresh(desired->config.control, successor, &change, &sessions);
+	if (sessions)
+		sl_log(SL_LOG_INFO, "policy-changed", "sessions", "%u", sessions, "names", "%s",
+		       sl_names_text(&change.names, text), NULL);
+	sl_names_clear(&change.names);
+}
+
 void sl_desired_catalog_changed(struct sl_desired *desired, const struct sl_catalog *catalog)
 {
+	const struct sl_catalog *before = desired->catalog;
 	struct sl_desired_subscriber *subscriber, *tmp;
-	uint32_t changed = 0;
 
 	desired->catalog = catalog;
 	/* as long as nothing was read, the sessions of an earlier run keep what they have */
 	if (!catalog)
 		return;
-	sl_control_refresh(desired->config.control, successor, desired, &changed);
-	if (changed)
-		sl_log(SL_LOG_INFO, "policy-changed", "sessions", "%u", changed, NULL);
+	change_content(desired);
 	remove_gone(desired);
+	sl_profiles_missing_update(desired);
+	sl_base_names_follow(desired, before);
+	sl_missing_update(desired);
 	DL_FOREACH_SAFE(desired->all, subscriber, tmp)
 	sl_desired_apply(desired, subscriber, SL_APPLY_EVENT);
 }

@@ -59,6 +59,7 @@ static void rule_gone(struct sl_rule *rule, void *user)
 void sl_scope_free(struct sl_desired *desired, struct sl_scope *scope)
 {
 	for (size_t i = 0; i < scope->rule_count; i++) {
+		desired->missing -= scope->rules[i].missing;
 		free((char *)scope->rules[i].name);
 		if (scope->rules[i].rule)
 			sl_rule_table_unref(desired->table, (struct sl_rule *)scope->rules[i].rule, rule_gone,

@@ -35,8 +35,10 @@ struct sl_tracked *sl_tracked_make(struct sl_desired_subscriber *subscriber, con
 
 void sl_tracked_begin(struct sl_tracked *tracked, uint64_t since_ns, uint32_t versions_above)
 {
-	for (size_t i = 0; i < tracked->count; i++)
+	for (size_t i = 0; i < tracked->count; i++) {
 		free(tracked->tracks[i].id);
+		free(tracked->tracks[i].refusal);
+	}
 	tracked->count = 0;
 	tracked->since_ns = since_ns;
 	tracked->versions_above = versions_above;
@@ -74,6 +76,20 @@ struct sl_track *sl_track_find(const struct sl_tracked *tracked, const char *id)
 	return &tracked->tracks[at];
 }
 
+void sl_track_refused(struct sl_track *track, const char *reason)
+{
+	free(track->refusal);
+	track->refusal = strdup(reason);
+	track->refusals++;
+}
+
+void sl_track_not_refused(struct sl_track *track)
+{
+	free(track->refusal);
+	track->refusal = NULL;
+	track->refusals = 0;
+}
+
 static void forget_gone(struct sl_tracked *tracked)
 {
 	size_t kept = 0;
@@ -88,6 +104,7 @@ static void forget_gone(struct sl_tracked *tracked)
 		if (track->version > tracked->versions_above)
 			tracked->versions_above = track->version;
 		free(track->id);
+		free(track->refusal);
 	}
 	tracked->count = kept;
 }

@@ -140,6 +140,17 @@ uint64_t sl_wanted_next(const struct sl_desired_subscriber *subscriber, uint64_t
 	return next;
 }
 
+static const struct sl_profile no_values;
+
+uint64_t sl_wanted_hash(const struct sl_rule *wanted)
+{
+	struct sl_rule rule = *wanted;
+
+	if (rule.profile[0])
+		sl_profile_apply(&no_values, &rule);
+	return sl_rule_hash(&rule);
+}
+
 bool sl_wanted_equal(const struct sl_rule *wanted, const struct sl_rule *installed)
 {
 	struct sl_rule one = *wanted, other = *installed;
@@ -147,5 +158,10 @@ bool sl_wanted_equal(const struct sl_rule *wanted, const struct sl_rule *install
 	/* a redirect's flows are made from its server's present addresses */
 	if (one.redirect != SLUICE_REDIRECT_NONE)
 		one.flow_count = other.flow_count = 0;
+	/* the profile's values, or the last ones it had */
+	if (one.profile[0]) {
+		sl_profile_apply(&no_values, &one);
+		sl_profile_apply(&no_values, &other);
+	}
 	return sl_rule_equal(&one, &other);
 }

@@ -8,13 +8,15 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "policy/forest.h"
 #include "policy/hash.h"
-#include "policy/tree.h"
 
 #define PORT_LAST 65535
 
 int sl_install_compare(const struct sl_install *a, const struct sl_install *b)
 {
+	if (a->rule->is_final != b->rule->is_final)
+		return a->rule->is_final ? 1 : -1;
 	if (a->origin != b->origin)
 		return a->origin == SLUICE_ORIGIN_GY ? -1 : 1;
 	if (a->rule->precedence != b->rule->precedence)
@@ -30,6 +32,13 @@ static int compare(const void *a, const void *b)
 void sl_install_sort(struct sl_install *installs, size_t count)
 {
 	qsort(installs, count, sizeof(*installs), compare);
+}
+
+size_t sl_installs_before_final(const struct sl_install *installs, size_t count)
+{
+	while (count && installs[count - 1].rule->is_final)
+		count--;
+	return count;
 }
 
 /* --- which flows, in which list ------------------------------------------------ */
@@ -51,6 +60,26 @@ static bool fits(const struct sluice_flow *flow, const struct sl_address *addres
 		return false;
 	return !(flow->flags & SLUICE_FLOW_LOCAL_NOT) ||
 	       !address_begins(address, flow->local, flow->local_length);
+}
+
+bool sl_compiles_by_address(const struct sl_rule *rule)
+{
+	for (uint32_t i = 0; i < rule->flow_count; i++)
+		if (rule->flows[i].flags &
+		    (SLUICE_FLOW_LOCAL | SLUICE_FLOW_LOCAL_NOT | SLUICE_FLOW_REMOTE_ASSIGNED))
+			return true;
+	return false;
+}
+
+/* What may stop matching: the tree may not take it for the end of a leaf. */
+static bool is_timed(const struct sl_install *install)
+{
+	return install->rule->hard_timeout_s || install->binding.deadline_ns;
+}
+
+uint64_t sl_compiles_from(const struct sl_install *install)
+{
+	return install->rule->number << 9 | (uint64_t)install->way_out << 1 | is_timed(install);
 }
 
 static int count_entries(const struct sl_install *installs, size_t count, const struct sl_address *address,
@@ -78,7 +107,7 @@ static int count_entries(const struct sl_install *installs, size_t count, const 
 /* --- flows to entries ---------------------------------------------------------- */
 
 /* What both families have in common in an entry. */
-#define FILL(match, flow, number, rule)                               \
+#define FILL(match, flow, number, install)                            \
 	do {                                                          \
 		(match)->remote_port_low = (flow)->remote_port_low;   \
 		(match)->remote_port_high = (flow)->remote_port_high; \
@@ -87,7 +116,7 @@ static int count_entries(const struct sl_install *installs, size_t count, const 
 		(match)->ordinal = (number);                          \
 		(match)->protocol = (flow)->protocol;                 \
 		(match)->flags = flags_of(flow);                      \
-		(match)->action = action_of((flow), (rule));          \
+		(match)->action = action_of((flow), (install));       \
 		(match)->terms = (flow)->terms;                       \
 	} while (0)
 
@@ -103,17 +132,23 @@ static uint8_t flags_of(const struct sluice_flow *flow)
 	return flags;
 }
 
-static uint8_t action_of(const struct sluice_flow *flow, const struct sl_rule *rule)
+/* The rule's own interface before the APN's; that before a copy, or packets would go another way. */
+static uint8_t action_of(const struct sluice_flow *flow, const struct sl_install *install)
 {
-	if (flow->action == SLUICE_PERMIT && rule->steer.mode != SLUICE_STEER_FREE)
-		return (uint8_t)(SLUICE_STEER_FIRST + rule->steer.slot);
+	const struct sl_rule_steer *steer = &install->rule->steer;
+
+	if (flow->action == SLUICE_PERMIT && flow->direction == SLUICE_UPLINK && install->way_out &&
+	    steer->mode != SLUICE_STEER_REDIRECT)
+		return install->way_out;
+	if (flow->action == SLUICE_PERMIT && steer->mode != SLUICE_STEER_FREE)
+		return (uint8_t)(SLUICE_STEER_FIRST + steer->slot);
 	return (uint8_t)flow->action;
 }
 
-static void encode4(const struct sluice_flow *flow, uint16_t ordinal, const struct sl_rule *rule,
+static void encode4(const struct sluice_flow *flow, uint16_t ordinal, const struct sl_install *install,
 		    struct sluice_match4 *match)
 {
-	FILL(match, flow, ordinal, rule);
+	FILL(match, flow, ordinal, install);
 	/* a shift by 32 is undefined in C, and /0 asks for one */
 	if (!flow->has_remote || flow->prefix_length == 0)
 		return;
@@ -122,12 +157,12 @@ static void encode4(const struct sluice_flow *flow, uint16_t ordinal, const stru
 	match->remote_be &= match->mask_be;
 }
 
-static void encode6(const struct sluice_flow *flow, uint16_t ordinal, const struct sl_rule *rule,
+static void encode6(const struct sluice_flow *flow, uint16_t ordinal, const struct sl_install *install,
 		    struct sluice_match6 *match)
 {
 	uint8_t mask[16] = {0};
 
-	FILL(match, flow, ordinal, rule);
+	FILL(match, flow, ordinal, install);
 	if (!flow->has_remote)
 		return;
 	for (unsigned int bit = 0; bit < flow->prefix_length; bit++)
@@ -138,15 +173,17 @@ static void encode6(const struct sluice_flow *flow, uint16_t ordinal, const stru
 	match->remote_be[1] &= match->mask_be[1];
 }
 
-/* A list as one run, and which of its entries cease to match at some time. */
+/* A list as one run; of each entry its rule, and whether it ceases to match at some time. */
 struct run {
 	struct sl_match_list list;
+	struct sl_forest_entry *entries;
 	bool *timed;
 };
 
 static void clear_run(struct run *run)
 {
 	sl_match_list_clear(&run->list);
+	free(run->entries);
 	free(run->timed);
 }
 
@@ -178,8 +215,9 @@ static int make_run(const struct sl_install *installs, size_t count, const struc
 {
 	uint32_t blocks = (entries + SLUICE_MATCH_BLOCK - 1) / SLUICE_MATCH_BLOCK;
 
+	run->entries = calloc((size_t)entries + 1, sizeof(*run->entries));
 	run->timed = calloc((size_t)entries + 1, sizeof(*run->timed));
-	if (!run->timed || allocate_list(&run->list, address->family, blocks) < 0)
+	if (!run->entries || !run->timed || allocate_list(&run->list, address->family, blocks) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct sl_rule *rule = installs[i].rule;
@@ -195,11 +233,13 @@ static int make_run(const struct sl_install *installs, size_t count, const struc
 				own = assign_remote(flow, address);
 				flow = &own;
 			}
-			run->timed[at] = rule->hard_timeout_s || installs[i].binding.deadline_ns;
+			run->entries[at].ordinal = (uint16_t)i;
+			run->entries[at].action = action_of(flow, &installs[i]);
+			run->timed[at] = is_timed(&installs[i]);
 			if (address->family == 4)
-				encode4(flow, (uint16_t)i, rule, &run->list.block4->match[0] + at);
+				encode4(flow, (uint16_t)i, &installs[i], &run->list.block4->match[0] + at);
 			else
-				encode6(flow, (uint16_t)i, rule, &run->list.block6->match[0] + at);
+				encode6(flow, (uint16_t)i, &installs[i], &run->list.block6->match[0] + at);
 			run->list.count++;
 		}
 	}
@@ -278,7 +318,7 @@ static int make_boxes(const struct run *run, uint32_t family, struct sl_tree_box
 	return 0;
 }
 
-/* The leaves of the tree as runs of blocks, and the branches that lead to them. */
+/* The leaves of the tree, or trees, as runs of blocks, and the branches that lead to them. */
 static int plant(const struct sl_match_list *run, uint32_t family, struct sl_tree *tree,
 		 struct sl_match_list *out)
 {
@@ -317,7 +357,7 @@ static int plant(const struct sl_match_list *run, uint32_t family, struct sl_tre
 	return 0;
 }
 
-/* Takes the run's list, or what a tree makes of it. */
+/* Takes the run's list, or what trees make of it. */
 static int finish_list(struct run *run, uint32_t family, struct sl_match_list *out)
 {
 	_cleanup_free_ struct sl_tree_box *boxes = NULL;
@@ -327,7 +367,7 @@ static int finish_list(struct run *run, uint32_t family, struct sl_match_list *o
 	if (run->list.count > SLUICE_MATCH_BLOCK) {
 		rc = make_boxes(run, family, &boxes);
 		if (rc == 0)
-			rc = sl_tree_build(boxes, run->list.count, &tree);
+			rc = sl_forest_build(boxes, run->entries, run->list.count, &tree);
 	}
 	if (rc == 0 && tree.branch_count > 0) {
 		rc = plant(&run->list, family, &tree, out);

@@ -211,3 +211,18 @@ int sl_filter_flows(const char *field, const char *const *texts, size_t count, b
 		add_default(&list, direction, restricts ? SLUICE_DENY : otherwise[direction]);
 	return sl_flow_list_take(&list, field, flows, flow_count, err);
 }
+
+const char *sl_filter_note(const char *const *texts, size_t count, bool restricts)
+{
+	bool has[SLUICE_DIRECTIONS] = {false};
+	struct sl_ipfilter rule;
+
+	for (size_t i = 0; restricts && i < count; i++)
+		if (sl_ipfilter_parse("", texts[i], strlen(texts[i]), SL_IPFILTER_FULL, &rule, NULL) == 0)
+			has[direction_of(&rule)] = true;
+	if (has[SLUICE_UPLINK] == has[SLUICE_DOWNLINK])
+		return NULL;
+	return has[SLUICE_UPLINK]
+		       ? "restricts to these filters, of which none is \"out\": all downlink is dropped"
+		       : "restricts to these filters, of which none is \"in\": all uplink is dropped";
+}

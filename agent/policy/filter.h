@@ -39,4 +39,11 @@
 int sl_filter_flows(const char *field, const char *const *texts, size_t count, bool restricts,
 		    struct sluice_flow **flows, uint32_t *flow_count, struct sl_error *err);
 
+/*
+ * What the author of such a list may not have meant, static; NULL: nothing. That
+ * is a restriction all of whose filters are of one direction: the other one is
+ * dropped whole, and with it every answer. The texts must be good ones.
+ */
+const char *sl_filter_note(const char *const *texts, size_t count, bool restricts);
+
 #endif

@@ -71,6 +71,22 @@ bool sl_match_list_equal(const struct sl_match_list *a, const struct sl_match_li
 
 /* --- reading back ------------------------------------------------------------ */
 
+/* Branches that say "both" are the first ones, each the rest of the one before, and not too many. */
+static bool divided_well(const struct sl_match_list *list, const struct sl_match_place *at)
+{
+	uint32_t boths = 0;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (!list->branch[i].both)
+			continue;
+		if (i != boths++ || boths == SLUICE_TREES)
+			return false;
+		if (i > 0 && list->branch[i - 1].child[1] != (SLUICE_BRANCH | (at->branch + i)))
+			return false;
+	}
+	return true;
+}
+
 /* The run of blocks that the leaves of these branches name. False: there is none. */
 static bool leaf_run(const struct sl_match_maps *maps, const struct sl_match_list *list,
 		     const struct sl_match_place *at, uint32_t *first, uint32_t *end)
@@ -111,7 +127,7 @@ static int read_branches(const struct sl_match_maps *maps, struct sl_match_list 
 	if (!list->branch)
 		return -ENOMEM;
 	memcpy(list->branch, &maps->branches[place->branch], list->count * sizeof(*list->branch));
-	if (!leaf_run(maps, list, place, &place->block, &end))
+	if (!divided_well(list, place) || !leaf_run(maps, list, place, &place->block, &end))
 		return -ERANGE;
 	list->blocks = end - place->block;
 	for (uint32_t i = 0; i < list->count; i++) {

@@ -244,6 +244,16 @@ static int validate_steer(const struct sl_rule *rule, struct sl_error *err)
 	return 0;
 }
 
+static int validate_arp(const struct sl_arp *arp, struct sl_error *err)
+{
+	if (arp->level > SL_ARP_LEVEL_WORST)
+		return sl_error(err, EINVAL, "arp.level: %u is outside 1..%d", arp->level,
+				SL_ARP_LEVEL_WORST);
+	if (arp->level == 0 && (arp->may_preempt || arp->may_be_preempted))
+		return sl_error(err, EINVAL, "arp.level: 0 with more; allowed: 1..%d", SL_ARP_LEVEL_WORST);
+	return 0;
+}
+
 int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err)
 {
 	const bool redirects = rule->redirect != SLUICE_REDIRECT_NONE;
@@ -256,6 +266,8 @@ int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err)
 		return sl_error(err, EINVAL, "id: '%.32s...' is longer than %d bytes", rule->id,
 				SLUICE_RULE_ID_SIZE - 1);
 	result = validate_redirect(rule, err);
+	if (result == 0)
+		result = validate_arp(&rule->arp, err);
 	if (result < 0)
 		return result;
 	if (rule->flow_count == 0 && !redirects)
@@ -269,6 +281,30 @@ int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err)
 			return result;
 	}
 	return validate_steer(rule, err);
+}
+
+int sl_rule_check_steer(const struct sl_rule *rule, const char *const *access, struct sl_error *err)
+{
+	if (rule->steer.mode == SLUICE_STEER_FREE)
+		return 0;
+	for (; access && *access; access++)
+		if (strcmp(*access, rule->steer.interface) == 0)
+			return sl_error(err, EINVAL,
+					"steer.interface: '%s' is an access interface of this agent",
+					rule->steer.interface);
+	return 0;
+}
+
+bool sl_rule_has_gbr(const struct sl_rule *rule)
+{
+	return rule->gbr[SLUICE_UPLINK] || rule->gbr[SLUICE_DOWNLINK];
+}
+
+struct sl_arp sl_rule_arp(const struct sl_rule *rule)
+{
+	if (rule->arp.level)
+		return rule->arp;
+	return (struct sl_arp){.level = SL_ARP_LEVEL_WORST, .may_be_preempted = true};
 }
 
 bool sl_rule_fits(const struct sl_rule *rule, uint32_t family)
@@ -293,7 +329,11 @@ bool sl_rule_equal(const struct sl_rule *a, const struct sl_rule *b)
 	return strcmp(a->id, b->id) == 0 && a->precedence == b->precedence &&
 	       a->rating_group == b->rating_group && a->hard_timeout_s == b->hard_timeout_s &&
 	       a->redirect == b->redirect && strcmp(a->redirect_address, b->redirect_address) == 0 &&
-	       a->is_static == b->is_static && steers_equal(&a->steer, &b->steer) &&
+	       a->is_static == b->is_static && a->is_final == b->is_final &&
+	       steers_equal(&a->steer, &b->steer) && a->arp.level == b->arp.level &&
+	       a->arp.may_preempt == b->arp.may_preempt &&
+	       a->arp.may_be_preempted == b->arp.may_be_preempted && a->class_id == b->class_id &&
+	       a->backend == b->backend && strcmp(a->profile, b->profile) == 0 &&
 	       memcmp(a->mbr, b->mbr, sizeof(a->mbr)) == 0 && memcmp(a->gbr, b->gbr, sizeof(a->gbr)) == 0 &&
 	       a->flow_count == b->flow_count &&
 	       (a->flow_count == 0 || memcmp(a->flows, b->flows, a->flow_count * sizeof(a->flows[0])) == 0);
@@ -301,13 +341,15 @@ bool sl_rule_equal(const struct sl_rule *a, const struct sl_rule *b)
 
 uint64_t sl_rule_hash(const struct sl_rule *rule)
 {
-	const uint32_t numbers[] = {rule->precedence, rule->rating_group, rule->hard_timeout_s,
-				    rule->flow_count, rule->redirect,	  rule->is_static,
-				    rule->steer.mode};
+	const uint32_t numbers[] = {rule->precedence,		rule->rating_group, rule->hard_timeout_s,
+				    rule->flow_count,		rule->redirect,	    rule->is_static,
+				    rule->steer.mode,		rule->arp.level,    rule->arp.may_preempt,
+				    rule->arp.may_be_preempted, rule->class_id,	    rule->backend};
 	uint64_t hash = sl_hash(0, rule->id, strlen(rule->id));
 
 	hash = sl_hash(hash, numbers, sizeof(numbers));
 	hash = sl_hash(hash, rule->redirect_address, strlen(rule->redirect_address));
+	hash = sl_hash(hash, rule->profile, strlen(rule->profile));
 	hash = sl_hash(hash, rule->steer.interface, strlen(rule->steer.interface));
 	hash = sl_hash(hash, rule->mbr, sizeof(rule->mbr));
 	hash = sl_hash(hash, rule->gbr, sizeof(rule->gbr));

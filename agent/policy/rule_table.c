@@ -21,6 +21,7 @@ struct entry {
 
 struct sl_rule_table {
 	struct entry *entries;
+	uint64_t numbers; /* given so far */
 };
 
 int sl_rule_table_new(struct sl_rule_table **out)
@@ -69,10 +70,14 @@ static struct entry *copy(const struct sl_rule *rule, uint64_t hash)
 	entry->rule = *rule;
 	/* the record in the kernel holds all the bytes: none of them may be the caller's stack */
 	memset(entry->rule.id + strlen(rule->id), 0, sizeof(entry->rule.id) - strlen(rule->id));
+	memset(entry->rule.profile + strlen(rule->profile), 0,
+	       sizeof(entry->rule.profile) - strlen(rule->profile));
 	entry->rule.flows = SL_TAKE(flows);
 	entry->rule.references = 1;
 	entry->rule.record = SLUICE_NONE;
 	entry->rule.first_flow = SLUICE_NONE;
+	entry->rule.profile_use = NULL;
+	entry->rule.in_force = 0;
 	entry->rule.hash = hash;
 	return entry;
 }
@@ -110,6 +115,7 @@ int sl_rule_table_intern(struct sl_rule_table *table, const struct sl_rule *rule
 		free_entry(entry);
 		return -ENOMEM;
 	}
+	entry->rule.number = ++table->numbers;
 	*out = &entry->rule;
 	return 0;
 }

@@ -7,8 +7,6 @@
 
 #include "base/cleanup.h"
 
-#define REPLICATION 8
-
 /* A leaf that may still be split. */
 struct node {
 	uint64_t low[SL_TREE_FIELDS];
@@ -295,7 +293,7 @@ static int begin(struct builder *builder, uint32_t count)
 {
 	struct node root = {.count = count, .parent = SLUICE_NONE};
 
-	builder->most_blocks = REPLICATION * blocks_of(count);
+	builder->most_blocks = SL_TREE_REPLICATION * blocks_of(count);
 	builder->blocks = blocks_of(count);
 	builder->limit = builder->most_blocks;
 	builder->lows = calloc(count, sizeof(*builder->lows));

@@ -23,6 +23,9 @@ enum sl_tree_field {
 	SL_TREE_FIELDS,
 };
 
+/* What copies of entries may cost, in blocks of the list. */
+#define SL_TREE_REPLICATION 8
+
 struct sl_tree_box {
 	uint64_t low[SL_TREE_FIELDS]; /* both included */
 	uint64_t high[SL_TREE_FIELDS];
@@ -47,8 +50,8 @@ struct sl_tree {
 /*
  * Leaves are split, the longest first, until each has at most
  * SLUICE_MATCH_BLOCK entries, or lies SLUICE_TREE_DEPTH branches deep, or
- * nothing tells its entries apart, or all leaves together have eight times the
- * blocks of the list. So a list that resists is scanned in longer leaves, and
+ * nothing tells its entries apart, or all leaves together have
+ * SL_TREE_REPLICATION times the blocks of the list. So a list that resists is scanned in longer leaves, and
  * costs time, not memory. At most SLUICE_MATCHES_PER_DIRECTION boxes.
  *
  * 0 with branch_count 0: no branch is worth while, or count is 0. -ENOMEM.

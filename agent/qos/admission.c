@@ -18,6 +18,13 @@ struct entry {
 
 TAILQ_HEAD(entries, entry);
 
+/* What can be taken back. */
+struct step {
+	enum { STEP_ADDED, STEP_CHANGED, STEP_GONE } kind;
+	uint32_t slot;
+	struct sl_admission_request before; /* CHANGED, GONE */
+};
+
 struct sl_admission {
 	uint32_t size;
 	uint64_t accepted;
@@ -25,6 +32,10 @@ struct sl_admission {
 	struct entries level[SL_ADMISSION_LEVELS + 1]; /* the oldest first */
 	struct sl_admission_load resource[RESOURCES];
 	struct sl_admission_victim *victim; /* `size` of them */
+	bool open;			    /* steps are noted */
+	struct step *step;
+	size_t steps;
+	size_t step_room;
 	struct entry entry[];
 };
 
@@ -56,6 +67,7 @@ void sl_admission_free(struct sl_admission *admission)
 {
 	if (!admission)
 		return;
+	free(admission->step);
 	free(admission->victim);
 	free(admission);
 }
@@ -161,12 +173,89 @@ static void take_out(struct sl_admission *admission, struct entry *entry)
 	TAILQ_REMOVE(&admission->level[entry->request.level], entry, by_age);
 }
 
+/* --- what can be taken back --------------------------------------------------- */
+
+/* Before anything is decided, so that nothing of it can fail. */
+static int reserve_steps(struct sl_admission *admission, size_t more, struct sl_error *err)
+{
+	size_t room = admission->step_room ? admission->step_room : 16;
+	struct step *grown;
+
+	if (!admission->open || admission->steps + more <= admission->step_room)
+		return 0;
+	while (room < admission->steps + more)
+		room *= 2;
+	grown = reallocarray(admission->step, room, sizeof(*grown));
+	if (!grown)
+		return sl_error(err, ENOMEM, "out of memory");
+	admission->step = grown;
+	admission->step_room = room;
+	return 0;
+}
+
+static void note(struct sl_admission *admission, int kind, const struct entry *entry,
+		 const struct sl_admission_request *before)
+{
+	struct step *step;
+
+	if (!admission->open)
+		return;
+	step = &admission->step[admission->steps++];
+	step->kind = kind;
+	step->slot = slot_of(admission, entry);
+	if (before)
+		step->before = *before;
+}
+
 static void release(struct sl_admission *admission, struct entry *entry)
 {
 	take_out(admission, entry);
 	entry->in_use = false;
-	TAILQ_INSERT_TAIL(&admission->free, entry, by_age);
+	if (admission->open)
+		note(admission, STEP_GONE, entry, &entry->request);
+	else
+		TAILQ_INSERT_TAIL(&admission->free, entry, by_age);
 }
+
+void sl_admission_begin(struct sl_admission *admission)
+{
+	admission->open = true;
+}
+
+size_t sl_admission_mark(const struct sl_admission *admission)
+{
+	return admission->steps;
+}
+
+void sl_admission_rewind(struct sl_admission *admission, size_t mark)
+{
+	while (admission->steps > mark) {
+		const struct step *step = &admission->step[--admission->steps];
+		struct entry *entry = &admission->entry[step->slot];
+
+		if (step->kind != STEP_GONE)
+			take_out(admission, entry);
+		if (step->kind == STEP_ADDED) {
+			entry->in_use = false;
+			TAILQ_INSERT_TAIL(&admission->free, entry, by_age);
+		} else {
+			entry->in_use = true;
+			put(admission, entry, &step->before);
+		}
+	}
+}
+
+void sl_admission_end(struct sl_admission *admission)
+{
+	for (size_t i = 0; i < admission->steps; i++)
+		if (admission->step[i].kind == STEP_GONE)
+			TAILQ_INSERT_TAIL(&admission->free, &admission->entry[admission->step[i].slot],
+					  by_age);
+	admission->steps = 0;
+	admission->open = false;
+}
+
+/* --- slots ---------------------------------------------------------------------- */
 
 static struct entry *take_slot(struct sl_admission *admission)
 {
@@ -289,22 +378,29 @@ static bool asks_for_no_more(const struct sl_admission_request *request,
 	       request->gbr[SLUICE_DOWNLINK] <= present->gbr[SLUICE_DOWNLINK];
 }
 
-/* Makes room, or writes the refusal; what the request itself had is given back already. */
-static bool make_room(struct sl_admission *admission, const struct sl_admission_request *request,
-		      struct sl_admission_answer *answer)
+/*
+ * Makes room, or writes the refusal; what the request itself had is given back
+ * already. One step more is reserved, for the request.
+ */
+static int make_room(struct sl_admission *admission, const struct sl_admission_request *request,
+		     struct sl_admission_answer *answer, struct sl_error *err)
 {
 	struct lack lack = lack_of(admission, request);
 	uint32_t victims = 0;
+	int rc;
 
 	if (is_short(&lack) && !find_victims(admission, request, lack, &victims)) {
 		refuse(request, &lack, answer);
-		return false;
+		return 0;
 	}
+	rc = reserve_steps(admission, (size_t)victims + 1, err);
+	if (rc)
+		return rc;
 	for (uint32_t i = 0; i < victims; i++)
 		release(admission, &admission->entry[admission->victim[i].slot]);
 	*answer = (struct sl_admission_answer){
 		.verdict = SL_ADMISSION_ACCEPTED, .victim = admission->victim, .victims = victims};
-	return true;
+	return 0;
 }
 
 static int check_room(const struct sl_admission *admission, struct sl_error *err)
@@ -325,10 +421,12 @@ int sl_admission_admit(struct sl_admission *admission, const struct sl_admission
 		rc = check_room(admission, err);
 	if (rc)
 		return rc;
-	if (!make_room(admission, request, answer))
-		return 0;
+	rc = make_room(admission, request, answer, err);
+	if (rc || answer->verdict == SL_ADMISSION_REFUSED)
+		return rc;
 	entry = take_slot(admission);
 	put(admission, entry, request);
+	note(admission, STEP_ADDED, entry, NULL);
 	answer->slot = slot_of(admission, entry);
 	return 0;
 }
@@ -341,10 +439,13 @@ int sl_admission_restore(struct sl_admission *admission, const struct sl_admissi
 
 	if (!rc)
 		rc = check_room(admission, err);
+	if (!rc)
+		rc = reserve_steps(admission, 1, err);
 	if (rc)
 		return rc;
 	entry = take_slot(admission);
 	put(admission, entry, request);
+	note(admission, STEP_ADDED, entry, NULL);
 	*slot = slot_of(admission, entry);
 	return 0;
 }
@@ -365,11 +466,16 @@ int sl_admission_change(struct sl_admission *admission, uint32_t slot,
 	take_out(admission, entry);
 	if (asks_for_no_more(request, &present)) {
 		*answer = (struct sl_admission_answer){.verdict = SL_ADMISSION_ACCEPTED};
-	} else if (!make_room(admission, request, answer)) {
+		rc = reserve_steps(admission, 1, err);
+	} else {
+		rc = make_room(admission, request, answer, err);
+	}
+	if (rc || answer->verdict == SL_ADMISSION_REFUSED) {
 		put(admission, entry, &present);
-		return 0;
+		return rc;
 	}
 	put(admission, entry, request);
+	note(admission, STEP_CHANGED, entry, &present);
 	answer->slot = slot;
 	return 0;
 }
@@ -380,6 +486,8 @@ int sl_admission_remove(struct sl_admission *admission, uint32_t slot)
 
 	if (!entry)
 		return -ENOENT;
+	if (reserve_steps(admission, 1, NULL) < 0)
+		return -ENOMEM;
 	release(admission, entry);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #define SL_ADMISSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -47,7 +48,7 @@ enum sl_admission_verdict {
 };
 
 struct sl_admission_victim {
-	uint32_t slot; /* free again */
+	uint32_t slot; /* free again, or at the end (sl_admission_begin) */
 	uint64_t owner;
 };
 
@@ -78,7 +79,7 @@ int sl_admission_set_capacity(struct sl_admission *admission, uint32_t apn,
 /*
  * Both verdicts are a success. -EINVAL: a level or an APN that does not exist, no
  * GBR in either direction, or a rate above SL_ADMISSION_RATE_MAX; -ENOSPC: `size` rules are in the book
- * (nobody is pre-empted for that).
+ * (nobody is pre-empted for that); -ENOMEM between begin and end.
  */
 int sl_admission_admit(struct sl_admission *admission, const struct sl_admission_request *request,
 		       struct sl_admission_answer *answer, struct sl_error *err);
@@ -100,8 +101,19 @@ int sl_admission_change(struct sl_admission *admission, uint32_t slot,
 			const struct sl_admission_request *request, struct sl_admission_answer *answer,
 			struct sl_error *err);
 
-/* -ENOENT: no such slot. */
+/* -ENOENT: no such slot; -ENOMEM between begin and end. */
 int sl_admission_remove(struct sl_admission *admission, uint32_t slot);
+
+/*
+ * Between begin and end what is decided can be taken back, because whoever asks may
+ * fail for other reasons: rewind goes back to a mark, so that requests, those who
+ * gave way and their ages are as they were then. A slot that becomes free meanwhile is
+ * used again only after the end. Not nested; without a beginning all is for good at once.
+ */
+void sl_admission_begin(struct sl_admission *admission);
+size_t sl_admission_mark(const struct sl_admission *admission);
+void sl_admission_rewind(struct sl_admission *admission, size_t mark);
+void sl_admission_end(struct sl_admission *admission);
 
 /* One resource now. */
 struct sl_admission_load {

@@ -11,14 +11,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "qos/queues.h"
 #include "qos/shape.h"
 #include "sluice/limits.h"
 
 #define HANDLE(major, minor) ((uint32_t)(major) << 16 | (minor))
-#define OUR_HANDLE	     HANDLE(SLUICE_HTB_MAJOR, 0)
-#define OUR_LINK	     HANDLE(SLUICE_HTB_MAJOR, SLUICE_HTB_ROOT_MINOR)
-#define HTB_VERSION	     3	  /* the only one the kernel takes */
-#define MESSAGE_ROOM	     256u /* of everything but a size table */
+#define MQ_HANDLE	     HANDLE(SLUICE_MQ_MAJOR, 0)
+#define DEFAULT_LEAF	     0x7f00u /* + queue: major of the default class's queue from the second HTB on */
+#define HTB_VERSION	     3	     /* the only one the kernel takes */
+#define MESSAGE_ROOM	     256u    /* of everything but a size table */
 #define SIZES_ROOM	     (SL_SHAPE_SIZES * 2u + MESSAGE_ROOM)
 #define NO_RATE		     1000000000000ull /* bytes/s: a packet of 1,514 bytes takes 1 ns */
 #define DUMP_TRIES	     3
@@ -47,16 +48,21 @@ static void set_ids(struct nlmsghdr *message, uint32_t handle, uint32_t parent)
 static int take_link(const struct nlmsghdr *message, void *data)
 {
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
-	const struct nlattr *table[IFLA_MTU + 1];
+	const struct nlattr *table[IFLA_LINKINFO + 1], *info[IFLA_INFO_KIND + 1];
 	struct sl_htb_device *device = data;
 
-	if (sl_netlink_attributes(message, sizeof(*link), table, IFLA_MTU) < 0)
+	if (sl_netlink_attributes(message, sizeof(*link), table, IFLA_LINKINFO) < 0)
 		return -EBADMSG;
 	if (!table[IFLA_MTU] || mnl_attr_validate(table[IFLA_MTU], MNL_TYPE_U32) < 0)
 		return -EBADMSG;
 	device->mtu = mnl_attr_get_u32(table[IFLA_MTU]);
 	device->link_header =
 		link->ifi_type == ARPHRD_ETHER || link->ifi_type == ARPHRD_LOOPBACK ? ETH_HLEN : 0;
+	device->queues = sl_queues_of(device->name, device->ifindex);
+	if (table[IFLA_LINKINFO] && sl_netlink_nested(table[IFLA_LINKINFO], info, IFLA_INFO_KIND) == 0 &&
+	    info[IFLA_INFO_KIND] && mnl_attr_validate(info[IFLA_INFO_KIND], MNL_TYPE_NUL_STRING) == 0 &&
+	    strcmp(mnl_attr_get_str(info[IFLA_INFO_KIND]), "tun") == 0)
+		device->queues = 1;
 	return 0;
 }
 
@@ -79,31 +85,38 @@ int sl_htb_read_device(struct sl_netlink *netlink, unsigned int ifindex, const c
 	return 0;
 }
 
-static int take_root(const struct nlmsghdr *message, void *data)
+static uint32_t htb_handle(uint32_t queue)
+{
+	return HANDLE(SLUICE_HTB_MAJOR - queue, 0);
+}
+
+struct qdisc {
+	char kind[16];
+	uint32_t handle;
+	bool is_htb; /* with our default class */
+	uint32_t direct_packets;
+};
+
+static int take_qdisc(const struct nlmsghdr *message, void *data)
 {
 	const struct tcmsg *tc = mnl_nlmsg_get_payload(message);
 	const struct nlattr *table[TCA_OPTIONS + 1], *htb[TCA_HTB_INIT + 1];
 	const struct tc_htb_glob *global;
-	struct sl_htb_root *root = data;
+	struct qdisc *qdisc = data;
 
 	if (sl_netlink_attributes(message, sizeof(*tc), table, TCA_OPTIONS) < 0 || !table[TCA_KIND] ||
 	    mnl_attr_validate(table[TCA_KIND], MNL_TYPE_NUL_STRING) < 0)
 		return -EBADMSG;
-	snprintf(root->kind, sizeof(root->kind), "%s", mnl_attr_get_str(table[TCA_KIND]));
-	root->handle = tc->tcm_handle;
-	if (root->handle == 0)
-		return 0;
-	root->owner = SL_HTB_OTHER;
-	if (root->handle != OUR_HANDLE || strcmp(root->kind, "htb") != 0)
+	snprintf(qdisc->kind, sizeof(qdisc->kind), "%s", mnl_attr_get_str(table[TCA_KIND]));
+	qdisc->handle = tc->tcm_handle;
+	if (strcmp(qdisc->kind, "htb") != 0)
 		return 0;
 	if (!table[TCA_OPTIONS] || sl_netlink_nested(table[TCA_OPTIONS], htb, TCA_HTB_INIT) < 0 ||
 	    !htb[TCA_HTB_INIT] || mnl_attr_get_payload_len(htb[TCA_HTB_INIT]) < sizeof(*global))
 		return -EBADMSG;
 	global = mnl_attr_get_payload(htb[TCA_HTB_INIT]);
-	if (global->defcls != SLUICE_HTB_DEFAULT_MINOR)
-		return 0;
-	root->owner = SL_HTB_OURS;
-	root->direct_packets = global->direct_pkts;
+	qdisc->is_htb = global->defcls == SLUICE_HTB_DEFAULT_MINOR;
+	qdisc->direct_packets = global->direct_pkts;
 	return 0;
 }
 
@@ -112,22 +125,80 @@ static int take_root(const struct nlmsghdr *message, void *data)
  * kernel answers it as a notification, of which the asker gets his copy only by
  * NLM_F_ECHO. No answer but the acknowledgement: noqueue or noop, never shown.
  */
+static int read_qdisc(struct sl_netlink *netlink, const struct sl_htb_device *device, uint32_t handle,
+		      uint32_t parent, struct qdisc *out, struct sl_error *err)
+{
+	*out = (struct qdisc){0};
+	set_ids(tc_message(netlink, device, RTM_GETQDISC, NLM_F_ECHO, MESSAGE_ROOM), handle, parent);
+	return sl_netlink_query(netlink, take_qdisc, out, err);
+}
+
+/* The HTBs below our mq: as many as there are in a row. */
+static void read_queues(struct sl_netlink *netlink, const struct sl_htb_device *device,
+			struct sl_htb_root *root)
+{
+	struct qdisc qdisc;
+
+	while (root->queues < SLUICE_EGRESS_QUEUES &&
+	       read_qdisc(netlink, device, htb_handle(root->queues), 0, &qdisc, NULL) == 0 && qdisc.is_htb) {
+		root->direct_packets += qdisc.direct_packets;
+		root->queues++;
+	}
+}
+
+/* Handles are the device's: the default class is in every HTB, any other in one. */
+static uint32_t leaf_handle(uint32_t queue, uint16_t minor)
+{
+	return HANDLE(queue && minor == SLUICE_HTB_DEFAULT_MINOR ? DEFAULT_LEAF + queue : minor, 0);
+}
+
 int sl_htb_read_root(struct sl_netlink *netlink, const struct sl_htb_device *device, struct sl_htb_root *out,
 		     struct sl_error *err)
 {
 	struct sl_htb_root root = {.owner = SL_HTB_KERNEL};
-	int code;
+	struct qdisc qdisc;
+	int code = read_qdisc(netlink, device, 0, TC_H_ROOT, &qdisc, err);
 
-	set_ids(tc_message(netlink, device, RTM_GETQDISC, NLM_F_ECHO, MESSAGE_ROOM), 0, TC_H_ROOT);
-	code = sl_netlink_query(netlink, take_root, &root, err);
 	if (code < 0)
 		return sl_error_prefix(err, code, "interface %s", device->name);
+	memcpy(root.kind, qdisc.kind, sizeof(root.kind));
+	root.handle = qdisc.handle;
+	if (root.handle == htb_handle(0) && qdisc.is_htb) {
+		root.owner = SL_HTB_OURS;
+		root.queues = 1;
+		root.direct_packets = qdisc.direct_packets;
+	} else if (root.handle == MQ_HANDLE && strcmp(root.kind, "mq") == 0) {
+		root.owner = SL_HTB_OURS;
+		read_queues(netlink, device, &root);
+	} else if (root.handle) {
+		root.owner = SL_HTB_OTHER;
+	}
+	if (root.queues &&
+	    read_qdisc(netlink, device, leaf_handle(0, SLUICE_HTB_DEFAULT_MINOR), 0, &qdisc, NULL) == 0)
+		memcpy(root.leaf, qdisc.kind, sizeof(root.leaf));
 	*out = root;
 	return 0;
 }
 
+/* The kernel looks for the kind first and then at the options, of which 0 flows is refused. */
+bool sl_htb_has_fq_codel(struct sl_netlink *netlink)
+{
+	const struct sl_htb_device loopback = {.ifindex = 1};
+	struct nlmsghdr *message =
+		tc_message(netlink, &loopback, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, MESSAGE_ROOM);
+	struct nlattr *nest;
+
+	set_ids(message, HANDLE(SLUICE_HTB_MAJOR, 0), TC_H_ROOT);
+	mnl_attr_put_strz(message, TCA_KIND, "fq_codel");
+	nest = mnl_attr_nest_start(message, TCA_OPTIONS);
+	mnl_attr_put_u32(message, TCA_FQ_CODEL_FLOWS, 0);
+	mnl_attr_nest_end(message, nest);
+	return sl_netlink_commit(netlink, NULL) != -ENOENT;
+}
+
 struct class_dump {
 	const struct sl_htb_device *device;
+	uint32_t queue;
 	sl_htb_class_seen seen;
 	void *data;
 };
@@ -149,8 +220,17 @@ static int take_statistics(const struct nlattr *nest, struct sl_htb_class *out)
 	if (table[TCA_STATS_QUEUE] && mnl_attr_get_payload_len(table[TCA_STATS_QUEUE]) >= sizeof(queue)) {
 		memcpy(&queue, mnl_attr_get_payload(table[TCA_STATS_QUEUE]), sizeof(queue));
 		out->drops = queue.drops;
+		out->backlog_bytes = queue.backlog;
+		out->backlog_packets = queue.qlen;
 	}
 	return 0;
+}
+
+static uint64_t rate_of(const struct nlattr *rate64, uint32_t rate)
+{
+	if (rate64 && mnl_attr_validate(rate64, MNL_TYPE_U64) == 0)
+		return mnl_attr_get_u64(rate64) * 8;
+	return (uint64_t)rate * 8;
 }
 
 static int take_class(const struct nlmsghdr *message, void *data)
@@ -158,24 +238,23 @@ static int take_class(const struct nlmsghdr *message, void *data)
 	const struct tcmsg *tc = mnl_nlmsg_get_payload(message);
 	const struct nlattr *table[TCA_STATS2 + 1], *htb[TCA_HTB_CEIL64 + 1];
 	const struct class_dump *dump = data;
-	const struct tc_htb_opt *options;
-	struct sl_htb_class class = {0};
-	uint64_t ceil;
+	struct sl_htb_class class = {.queue = dump->queue};
+	struct tc_htb_opt options;
 
 	if (sl_netlink_attributes(message, sizeof(*tc), table, TCA_STATS2) < 0)
 		return -EBADMSG;
-	if (tc->tcm_ifindex != (int)dump->device->ifindex || tc->tcm_parent != OUR_LINK)
+	if (tc->tcm_ifindex != (int)dump->device->ifindex || tc->tcm_parent == TC_H_ROOT ||
+	    (tc->tcm_parent & 0xffff0000u) != htb_handle(dump->queue))
 		return 0;
 	if (!table[TCA_OPTIONS] || sl_netlink_nested(table[TCA_OPTIONS], htb, TCA_HTB_CEIL64) < 0 ||
-	    !htb[TCA_HTB_PARMS] || mnl_attr_get_payload_len(htb[TCA_HTB_PARMS]) < sizeof(*options))
+	    !htb[TCA_HTB_PARMS] || mnl_attr_get_payload_len(htb[TCA_HTB_PARMS]) < sizeof(options))
 		return -EBADMSG;
-	options = mnl_attr_get_payload(htb[TCA_HTB_PARMS]);
-	ceil = options->ceil.rate;
-	if (htb[TCA_HTB_CEIL64] && mnl_attr_validate(htb[TCA_HTB_CEIL64], MNL_TYPE_U64) == 0)
-		ceil = mnl_attr_get_u64(htb[TCA_HTB_CEIL64]);
+	memcpy(&options, mnl_attr_get_payload(htb[TCA_HTB_PARMS]), sizeof(options));
 	class.minor = (uint16_t)(tc->tcm_handle & 0xffff);
-	class.has_leaf = tc->tcm_info == HANDLE(class.minor, 0);
-	class.rate = ceil * 8;
+	class.parent = (uint16_t)(tc->tcm_parent & 0xffff);
+	class.has_leaf = tc->tcm_info == leaf_handle(dump->queue, class.minor);
+	class.own_rate = rate_of(htb[TCA_HTB_RATE64], options.rate.rate);
+	class.rate = rate_of(htb[TCA_HTB_CEIL64], options.ceil.rate);
 	if (table[TCA_STATS2] && take_statistics(table[TCA_STATS2], &class) < 0)
 		return -EBADMSG;
 	dump->seen(&class, dump->data);
@@ -185,14 +264,24 @@ static int take_class(const struct nlmsghdr *message, void *data)
 int sl_htb_read_classes(struct sl_netlink *netlink, const struct sl_htb_device *device,
 			sl_htb_class_seen seen, void *data, struct sl_error *err)
 {
-	struct class_dump dump = {.device = device, .seen = seen, .data = data};
-	int code = -EINTR;
+	for (uint32_t queue = 0; queue < device->queues; queue++) {
+		struct class_dump dump = {.device = device, .queue = queue, .seen = seen, .data = data};
+		int code = -EINTR;
 
-	for (int tries = 0; code == -EINTR && tries < DUMP_TRIES; tries++) {
-		set_ids(tc_message(netlink, device, RTM_GETTCLASS, NLM_F_DUMP, MESSAGE_ROOM), 0, OUR_HANDLE);
-		code = sl_netlink_query(netlink, take_class, &dump, err);
+		for (int tries = 0; code == -EINTR && tries < DUMP_TRIES; tries++) {
+			set_ids(tc_message(netlink, device, RTM_GETTCLASS, NLM_F_DUMP, MESSAGE_ROOM), 0,
+				htb_handle(queue));
+			code = sl_netlink_query(netlink, take_class, &dump, err);
+		}
+		if (code < 0)
+			return sl_error_prefix(err, code, "interface %s", device->name);
 	}
-	return code < 0 ? sl_error_prefix(err, code, "interface %s", device->name) : 0;
+	return 0;
+}
+
+uint32_t sl_htb_queue(const struct sl_htb_device *device, uint16_t minor)
+{
+	return (minor >> SLUICE_HTB_UNIT_BITS) % device->queues;
 }
 
 /* --- writing --- */
@@ -214,7 +303,8 @@ static void add_sizes(struct nlmsghdr *message, const struct sl_htb_device *devi
 	mnl_attr_nest_end(message, nest);
 }
 
-void sl_htb_put_qdisc(struct sl_netlink *netlink, const struct sl_htb_device *device)
+static void put_htb(struct sl_netlink *netlink, const struct sl_htb_device *device, uint32_t queue,
+		    uint32_t parent)
 {
 	struct tc_htb_glob global = {
 		.version = HTB_VERSION,
@@ -225,7 +315,7 @@ void sl_htb_put_qdisc(struct sl_netlink *netlink, const struct sl_htb_device *de
 		tc_message(netlink, device, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, SIZES_ROOM);
 	struct nlattr *nest;
 
-	set_ids(message, OUR_HANDLE, TC_H_ROOT);
+	set_ids(message, htb_handle(queue), parent);
 	mnl_attr_put_strz(message, TCA_KIND, "htb");
 	add_sizes(message, device);
 	nest = mnl_attr_nest_start(message, TCA_OPTIONS);
@@ -233,18 +323,46 @@ void sl_htb_put_qdisc(struct sl_netlink *netlink, const struct sl_htb_device *de
 	mnl_attr_nest_end(message, nest);
 }
 
-void sl_htb_put_sizes(struct sl_netlink *netlink, const struct sl_htb_device *device)
+static uint32_t parent_of(const struct sl_htb_device *device, uint32_t queue)
 {
-	struct nlmsghdr *message = tc_message(netlink, device, RTM_NEWQDISC, 0, SIZES_ROOM);
-
-	set_ids(message, OUR_HANDLE, TC_H_ROOT);
-	mnl_attr_put_strz(message, TCA_KIND, "htb");
-	add_sizes(message, device);
+	return device->queues > 1 ? HANDLE(SLUICE_MQ_MAJOR, queue + 1) : TC_H_ROOT;
 }
 
-void sl_htb_put_delete(struct sl_netlink *netlink, const struct sl_htb_device *device)
+void sl_htb_put_qdiscs(struct sl_netlink *netlink, const struct sl_htb_device *device)
 {
-	set_ids(tc_message(netlink, device, RTM_DELQDISC, 0, MESSAGE_ROOM), OUR_HANDLE, TC_H_ROOT);
+	if (device->queues > 1) {
+		struct nlmsghdr *message =
+			tc_message(netlink, device, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, MESSAGE_ROOM);
+
+		set_ids(message, MQ_HANDLE, TC_H_ROOT);
+		mnl_attr_put_strz(message, TCA_KIND, "mq");
+	}
+	for (uint32_t queue = 0; queue < device->queues; queue++)
+		put_htb(netlink, device, queue, parent_of(device, queue));
+}
+
+void sl_htb_put_sizes(struct sl_netlink *netlink, const struct sl_htb_device *device)
+{
+	for (uint32_t queue = 0; queue < device->queues; queue++) {
+		struct nlmsghdr *message = tc_message(netlink, device, RTM_NEWQDISC, 0, SIZES_ROOM);
+
+		set_ids(message, htb_handle(queue), parent_of(device, queue));
+		mnl_attr_put_strz(message, TCA_KIND, "htb");
+		add_sizes(message, device);
+	}
+}
+
+void sl_htb_put_delete(struct sl_netlink *netlink, const struct sl_htb_device *device,
+		       const struct sl_htb_root *root)
+{
+	set_ids(tc_message(netlink, device, RTM_DELQDISC, 0, MESSAGE_ROOM), root->handle, TC_H_ROOT);
+}
+
+void sl_htb_put_delete_class(struct sl_netlink *netlink, const struct sl_htb_device *device,
+			     const struct sl_htb_class *seen)
+{
+	set_ids(tc_message(netlink, device, RTM_DELTCLASS, 0, MESSAGE_ROOM),
+		htb_handle(seen->queue) | seen->minor, 0);
 }
 
 static uint32_t low_rate(uint64_t bytes_per_second)
@@ -253,17 +371,19 @@ static uint32_t low_rate(uint64_t bytes_per_second)
 }
 
 static void put_class(struct sl_netlink *netlink, const struct sl_htb_device *device, uint16_t flags,
-		      uint32_t handle, uint32_t parent, uint64_t rate, uint64_t ceil)
+		      uint32_t handle, uint32_t parent, const struct sl_htb_spec *spec)
 {
-	uint64_t burst = sl_shape_burst(ceil, device->mtu);
-	uint64_t rate64 = sl_shape_bytes_per_second(rate), ceil64 = sl_shape_bytes_per_second(ceil);
+	uint64_t burst = sl_shape_burst(spec->rate, device->mtu);
+	uint64_t rate64 = sl_shape_bytes_per_second(spec->own_rate);
+	uint64_t ceil64 = sl_shape_bytes_per_second(spec->rate);
 	/* a link layer that is told spares the rate tables, 2 KiB a message */
 	struct tc_htb_opt options = {
 		.rate = {.linklayer = TC_LINKLAYER_ETHERNET, .rate = low_rate(rate64)},
 		.ceil = {.linklayer = TC_LINKLAYER_ETHERNET, .rate = low_rate(ceil64)},
-		.buffer = sl_shape_ticks(burst, rate),
-		.cbuffer = sl_shape_ticks(burst, ceil),
+		.buffer = sl_shape_ticks(burst, spec->own_rate),
+		.cbuffer = sl_shape_ticks(burst, spec->rate),
 		.quantum = SL_SHAPE_QUANTUM,
+		.prio = spec->priority,
 	};
 	struct nlmsghdr *message = tc_message(netlink, device, RTM_NEWTCLASS, flags, MESSAGE_ROOM);
 	struct nlattr *nest;
@@ -277,23 +397,24 @@ static void put_class(struct sl_netlink *netlink, const struct sl_htb_device *de
 	mnl_attr_nest_end(message, nest);
 }
 
-void sl_htb_put_root_class(struct sl_netlink *netlink, const struct sl_htb_device *device, uint64_t rate)
+void sl_htb_put_links(struct sl_netlink *netlink, const struct sl_htb_device *device, uint64_t rate)
 {
-	put_class(netlink, device, NLM_F_CREATE, OUR_LINK, TC_H_ROOT, rate, rate);
+	const struct sl_htb_spec link = {.own_rate = rate, .rate = rate};
+
+	for (uint32_t queue = 0; queue < device->queues; queue++)
+		put_class(netlink, device, NLM_F_CREATE, htb_handle(queue) | SLUICE_HTB_ROOT_MINOR, TC_H_ROOT,
+			  &link);
 }
 
-/* The handle is told because automatic ones run out, and so that the queue is known as ours in a dump. */
-static void put_queue(struct sl_netlink *netlink, const struct sl_htb_device *device, uint16_t flags,
-		      uint32_t handle, uint32_t parent, uint32_t limit)
+static void add_fifo(struct nlmsghdr *message, const struct sl_htb_device *device, uint64_t rate)
 {
+	uint32_t limit = sl_shape_limit(rate, device->mtu);
 	struct tc_tbf_qopt options = {
 		.rate = {.linklayer = TC_LINKLAYER_ETHERNET, .rate = UINT32_MAX},
 		.limit = limit,
 	};
-	struct nlmsghdr *message = tc_message(netlink, device, RTM_NEWQDISC, flags, MESSAGE_ROOM);
 	struct nlattr *nest;
 
-	set_ids(message, handle, parent);
 	mnl_attr_put_strz(message, TCA_KIND, "tbf");
 	nest = mnl_attr_nest_start(message, TCA_OPTIONS);
 	mnl_attr_put(message, TCA_TBF_PARMS, sizeof(options), &options);
@@ -302,13 +423,51 @@ static void put_queue(struct sl_netlink *netlink, const struct sl_htb_device *de
 	mnl_attr_nest_end(message, nest);
 }
 
-void sl_htb_put_class(struct sl_netlink *netlink, const struct sl_htb_device *device, enum sl_htb_put how,
-		      uint16_t minor, uint64_t token, uint64_t rate)
+static void add_fq_codel(struct nlmsghdr *message, const struct sl_htb_device *device, uint64_t rate)
 {
-	uint32_t handle = HANDLE(SLUICE_HTB_MAJOR, minor);
+	uint32_t target = sl_shape_target_us(rate, device->mtu);
+	struct nlattr *nest;
+
+	mnl_attr_put_strz(message, TCA_KIND, "fq_codel");
+	nest = mnl_attr_nest_start(message, TCA_OPTIONS);
+	mnl_attr_put_u32(message, TCA_FQ_CODEL_TARGET, target);
+	mnl_attr_put_u32(message, TCA_FQ_CODEL_INTERVAL, sl_shape_interval_us(target));
+	mnl_attr_nest_end(message, nest);
+}
+
+/* The handle is told because automatic ones run out, and so that the queue is known as ours in a dump. */
+static void put_queue(struct sl_netlink *netlink, const struct sl_htb_device *device, uint16_t flags,
+		      uint32_t handle, uint32_t parent, uint64_t rate)
+{
+	struct nlmsghdr *message = tc_message(netlink, device, RTM_NEWQDISC, flags, MESSAGE_ROOM);
+
+	set_ids(message, handle, parent);
+	if (device->fq_codel)
+		add_fq_codel(message, device, rate);
+	else
+		add_fifo(message, device, rate);
+}
+
+static void put_class_into(struct sl_netlink *netlink, const struct sl_htb_device *device, uint32_t queue,
+			   enum sl_htb_put how, const struct sl_htb_spec *spec)
+{
+	uint32_t handle = htb_handle(queue) | spec->minor;
+	uint32_t parent = htb_handle(queue) | (spec->parent ? spec->parent : SLUICE_HTB_ROOT_MINOR);
 	uint16_t class_flags = how == SL_HTB_MAKE ? NLM_F_CREATE : 0;
 	uint16_t queue_flags = how == SL_HTB_MAKE ? NLM_F_CREATE | NLM_F_REPLACE : 0;
 
-	put_class(netlink, device, class_flags, handle, OUR_LINK, token, rate);
-	put_queue(netlink, device, queue_flags, HANDLE(minor, 0), handle, sl_shape_limit(rate, device->mtu));
+	put_class(netlink, device, class_flags, handle, parent, spec);
+	if (!spec->inner)
+		put_queue(netlink, device, queue_flags, leaf_handle(queue, spec->minor), handle, spec->rate);
+}
+
+void sl_htb_put_class(struct sl_netlink *netlink, const struct sl_htb_device *device, enum sl_htb_put how,
+		      const struct sl_htb_spec *spec)
+{
+	if (spec->minor != SLUICE_HTB_DEFAULT_MINOR) {
+		put_class_into(netlink, device, sl_htb_queue(device, spec->minor), how, spec);
+		return;
+	}
+	for (uint32_t queue = 0; queue < device->queues; queue++)
+		put_class_into(netlink, device, queue, how, spec);
 }

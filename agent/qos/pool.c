@@ -6,15 +6,20 @@
 #include <stdlib.h>
 
 #include "base/idpool.h"
-#include "sluice/limits.h"
+
+#define MINUTE_NS 60000000000ull
+#define MINUTES	  10u /* that a forecast looks back */
 
 struct sl_pool {
 	struct sl_idpool *ids; /* a class that is not built counts as taken there */
-	uint32_t size;
+	uint32_t first, step, size;
 	uint32_t ready;
 	uint32_t lowest; /* every class before it is built */
+	/* `used` when a minute began, by minute; the first minute is left out */
+	uint64_t first_minute, minute;
+	uint32_t used_at[MINUTES + 1];
 	struct {
-		uint64_t rate;
+		struct sl_qos_rates asked, kernel;
 		uint32_t users;
 		bool ready;
 	} class[];
@@ -23,10 +28,10 @@ struct sl_pool {
 static uint32_t slot_of(const struct sl_pool *pool, uint16_t minor)
 {
 	assert(sl_pool_holds(pool, minor));
-	return (uint32_t)minor - SLUICE_HTB_POOL_MINOR;
+	return (minor - pool->first) / pool->step;
 }
 
-int sl_pool_new(uint32_t size, struct sl_pool **out)
+int sl_pool_new(uint16_t first, uint16_t step, uint32_t size, struct sl_pool **out)
 {
 	_cleanup_pool_ struct sl_pool *pool = NULL;
 	int code;
@@ -36,6 +41,8 @@ int sl_pool_new(uint32_t size, struct sl_pool **out)
 	pool = calloc(1, sizeof(*pool) + size * sizeof(pool->class[0]));
 	if (!pool)
 		return -ENOMEM;
+	pool->first = first;
+	pool->step = step;
 	pool->size = size;
 	code = sl_idpool_new(size, &pool->ids);
 	if (code == 0)
@@ -70,19 +77,26 @@ uint32_t sl_pool_used(const struct sl_pool *pool)
 	return sl_idpool_used(pool->ids) - (pool->size - pool->ready);
 }
 
+uint16_t sl_pool_minor(const struct sl_pool *pool, uint32_t number)
+{
+	assert(number < pool->size);
+	return (uint16_t)(pool->first + number * pool->step);
+}
+
 uint32_t sl_pool_missing(const struct sl_pool *pool, uint16_t *minor, uint32_t max)
 {
 	uint32_t count = 0;
 
 	for (uint32_t slot = pool->lowest; slot < pool->size && count < max; slot++)
 		if (!pool->class[slot].ready)
-			minor[count++] = (uint16_t)(slot + SLUICE_HTB_POOL_MINOR);
+			minor[count++] = sl_pool_minor(pool, slot);
 	return count;
 }
 
 bool sl_pool_holds(const struct sl_pool *pool, uint16_t minor)
 {
-	return minor >= SLUICE_HTB_POOL_MINOR && minor - SLUICE_HTB_POOL_MINOR < (int64_t)pool->size;
+	return pool && minor >= pool->first && (minor - pool->first) % pool->step == 0 &&
+	       (minor - pool->first) / pool->step < pool->size;
 }
 
 bool sl_pool_is_ready(const struct sl_pool *pool, uint16_t minor)
@@ -115,7 +129,7 @@ int sl_pool_take(struct sl_pool *pool, uint16_t *minor)
 	if (code < 0)
 		return code;
 	pool->class[slot].users = 1;
-	*minor = (uint16_t)(slot + SLUICE_HTB_POOL_MINOR);
+	*minor = sl_pool_minor(pool, slot);
 	return 0;
 }
 
@@ -143,17 +157,62 @@ uint32_t sl_pool_users(const struct sl_pool *pool, uint16_t minor)
 
 void sl_pool_release(struct sl_pool *pool, uint16_t minor)
 {
+	uint32_t slot = slot_of(pool, minor);
+
 	assert(sl_pool_is_used(pool, minor));
-	if (--pool->class[slot_of(pool, minor)].users == 0)
-		sl_idpool_release(pool->ids, slot_of(pool, minor), 1);
+	if (--pool->class[slot].users > 0)
+		return;
+	pool->class[slot].asked = (struct sl_qos_rates){0};
+	sl_idpool_release(pool->ids, slot, 1);
 }
 
-uint64_t sl_pool_rate(const struct sl_pool *pool, uint16_t minor)
+struct sl_qos_rates sl_pool_asked(const struct sl_pool *pool, uint16_t minor)
 {
-	return pool->class[slot_of(pool, minor)].rate;
+	return pool->class[slot_of(pool, minor)].asked;
 }
 
-void sl_pool_set_rate(struct sl_pool *pool, uint16_t minor, uint64_t rate)
+void sl_pool_set_asked(struct sl_pool *pool, uint16_t minor, struct sl_qos_rates rates)
 {
-	pool->class[slot_of(pool, minor)].rate = rate;
+	pool->class[slot_of(pool, minor)].asked = rates;
+}
+
+struct sl_qos_rates sl_pool_kernel(const struct sl_pool *pool, uint16_t minor)
+{
+	return pool->class[slot_of(pool, minor)].kernel;
+}
+
+void sl_pool_set_kernel(struct sl_pool *pool, uint16_t minor, struct sl_qos_rates rates)
+{
+	pool->class[slot_of(pool, minor)].kernel = rates;
+}
+
+void sl_pool_tick(struct sl_pool *pool, uint64_t now_ns)
+{
+	uint64_t minute = now_ns / MINUTE_NS;
+	uint32_t used = sl_pool_used(pool);
+
+	if (!pool->first_minute)
+		pool->first_minute = pool->minute = minute;
+	/* nothing has changed since the last tick, so that all minutes between began with the same */
+	if (minute - pool->minute > MINUTES)
+		pool->minute = minute - MINUTES - 1;
+	while (pool->minute < minute)
+		pool->used_at[++pool->minute % (MINUTES + 1)] = used;
+}
+
+uint32_t sl_pool_seconds_left(const struct sl_pool *pool, uint64_t now_ns)
+{
+	uint64_t oldest = pool->minute - MINUTES, seconds, left;
+	uint32_t used = sl_pool_used(pool), before;
+
+	if (pool->minute <= pool->first_minute)
+		return UINT32_MAX;
+	if (pool->minute - pool->first_minute <= MINUTES)
+		oldest = pool->first_minute + 1;
+	before = pool->used_at[oldest % (MINUTES + 1)];
+	seconds = (now_ns - oldest * MINUTE_NS) / 1000000000u;
+	if (used <= before || seconds < 60)
+		return UINT32_MAX;
+	left = (uint64_t)(pool->size - used) * seconds / (used - before);
+	return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which classes of one direction exist, which are taken, and what rate each
- * has. Only the book: the kernel is not asked and not told.
+ * Which classes of one kind in one direction exist, which are taken, what rates
+ * each was given and what the kernel has. Only the book: the kernel is not asked
+ * and not told.
  */
 #ifndef SL_POOL_H
 #define SL_POOL_H
@@ -10,11 +11,12 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "qos/qos.h"
 
 struct sl_pool;
 
-/* Classes SLUICE_HTB_POOL_MINOR .. + size - 1, none of them built. -ENOMEM; -EINVAL for size 0. */
-int sl_pool_new(uint32_t size, struct sl_pool **out);
+/* Classes first, first + step, .. : `size` of them, none built. -ENOMEM; -EINVAL for size 0. */
+int sl_pool_new(uint16_t first, uint16_t step, uint32_t size, struct sl_pool **out);
 void sl_pool_free(struct sl_pool *pool);
 
 static inline void sl_cleanup_pool(struct sl_pool **pool)
@@ -27,9 +29,13 @@ uint32_t sl_pool_size(const struct sl_pool *pool);
 uint32_t sl_pool_ready(const struct sl_pool *pool);
 uint32_t sl_pool_used(const struct sl_pool *pool);
 
+/* The minor of the class with this number, from 0 on; below the size. */
+uint16_t sl_pool_minor(const struct sl_pool *pool, uint32_t number);
+
 /* The lowest classes that are not built, at most `max` of them; how many. */
 uint32_t sl_pool_missing(const struct sl_pool *pool, uint16_t *minor, uint32_t max);
 
+/* May be asked of no pool. */
 bool sl_pool_holds(const struct sl_pool *pool, uint16_t minor);
 bool sl_pool_is_ready(const struct sl_pool *pool, uint16_t minor);
 bool sl_pool_is_used(const struct sl_pool *pool, uint16_t minor);
@@ -48,8 +54,20 @@ void sl_pool_share(struct sl_pool *pool, uint16_t minor);
 uint32_t sl_pool_users(const struct sl_pool *pool, uint16_t minor);
 void sl_pool_release(struct sl_pool *pool, uint16_t minor);
 
-/* What the kernel has, in bit/s; 0 = not known or not the same on every device. */
-uint64_t sl_pool_rate(const struct sl_pool *pool, uint16_t minor);
-void sl_pool_set_rate(struct sl_pool *pool, uint16_t minor, uint64_t rate);
+/* What its user asked for. */
+struct sl_qos_rates sl_pool_asked(const struct sl_pool *pool, uint16_t minor);
+void sl_pool_set_asked(struct sl_pool *pool, uint16_t minor, struct sl_qos_rates rates);
+
+/* What the kernel has; an mbr (the class's ceil) of 0 = not known or not the same on every device. */
+struct sl_qos_rates sl_pool_kernel(const struct sl_pool *pool, uint16_t minor);
+void sl_pool_set_kernel(struct sl_pool *pool, uint16_t minor, struct sl_qos_rates rates);
+
+/*
+ * The seconds until the pool is full if it goes on as in the last ten minutes;
+ * UINT32_MAX: it does not grow, or the first minute, in which a restart adopts what
+ * was there, is not over. To be told the time before classes are taken or released.
+ */
+void sl_pool_tick(struct sl_pool *pool, uint64_t now_ns);
+uint32_t sl_pool_seconds_left(const struct sl_pool *pool, uint64_t now_ns);
 
 #endif

@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The classes of the pools on the devices.
- *
- * A class that nobody uses has the link's rate as its ceil, not a low one: HTB
- * remembers a debt as time, at the rate at which it was made, and sleeps until
- * the old wake-up whatever the rate is changed to. A stray packet in an idle
- * class of 8 kbit/s would silence its next user for 1.5 s; at the link's rate it
- * leaves no debt, and what a released class still holds drains at once. Nothing
- * is let through by this: no packet is marked with a class that is not assigned.
- * The own `rate` is a token in every state, so no ceil above is ever overruled.
- */
+/* The qdiscs of the devices, and the book of what is below them. */
 #include "qos/qos.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "qos/htb.h"
 #include "qos/netlink.h"
 #include "qos/pool.h"
@@ -27,13 +15,21 @@
 #include "qos/shape.h"
 #include "sluice/limits.h"
 
-#define POOL_MAX    0x7ff0u /* leaf handles are the minors, and must stay below 7ffe: */
-#define CHUNK_MAX   1024u   /* classes of one call of sl_qos_build() */
-#define LEAVES_MORE 1u	    /* the default class, beside the pool's */
+#define CLASSES_MORE 1u /* the default class, beside the pool's */
 
 static void cleanup_qos(struct sl_qos **qos)
 {
 	sl_qos_close(*qos);
+}
+
+static uint16_t first_single(uint32_t trees)
+{
+	return (uint16_t)(SLUICE_HTB_POOL_MINOR + (trees << SLUICE_HTB_UNIT_BITS));
+}
+
+uint32_t sl_qos_minors(const struct sl_qos *qos)
+{
+	return first_single(qos->tree_count) + qos->pool_size;
 }
 
 static int check_config(const struct sl_qos_config *config, struct sl_error *err)
@@ -41,9 +37,16 @@ static int check_config(const struct sl_qos_config *config, struct sl_error *err
 	const char *name = NULL;
 	unsigned int seen[SLUICE_DIRECTIONS * SL_QOS_DEVICES];
 	unsigned int count = 0;
+	uint32_t room;
 
-	if (config->pool_size > POOL_MAX)
-		return sl_error(err, ERANGE, "qos.pool %u is above %u", config->pool_size, POOL_MAX);
+	if (config->trees > SL_QOS_MINOR_MAX >> SLUICE_HTB_UNIT_BITS)
+		return sl_error(err, ERANGE, "qos.trees %u is above %u", config->trees,
+				SL_QOS_MINOR_MAX >> SLUICE_HTB_UNIT_BITS);
+	room = SL_QOS_MINOR_MAX + 1 - first_single(config->trees);
+	if (config->pool_size > room)
+		return sl_error(err, ERANGE,
+				"qos.pool %u is above %u, what %u trees leave of the class numbers",
+				config->pool_size, room, config->trees);
 	if (config->link_rate < SL_SHAPE_RATE_MIN)
 		return sl_error(err, ERANGE, "qos.link_rate %" PRIu64 " bit/s is below %u bit/s",
 				config->link_rate, SL_SHAPE_RATE_MIN);
@@ -90,6 +93,7 @@ static int read_devices(struct sl_qos *qos, const struct sl_qos_config *config, 
 
 			if (code < 0)
 				return code;
+			side->device[i].fq_codel = qos->fq_codel;
 			side->count++;
 		}
 	}
@@ -108,14 +112,34 @@ static int check_root(struct sl_qos *qos, const struct sl_htb_device *device, st
 		return sl_error(
 			err, EEXIST,
 			"interface %s has a root qdisc that is not ours: %s %x: (left as it is; remove it "
-			"with `tc qdisc del dev %s root`, or set qos.pool to 0)",
+			"with `tc qdisc del dev %s root`, or set qos.pool and qos.trees to 0)",
 			device->name, out->kind, out->handle >> 16, device->name);
 	return 0;
+}
+
+bool sl_qos_has_form(const struct sl_qos *qos, const struct sl_htb_device *device,
+		     const struct sl_htb_root *root)
+{
+	if (root->owner != SL_HTB_OURS || root->queues != device->queues)
+		return false;
+	/* without a queue of its own the default class is made anew, whatever it had */
+	return !root->leaf[0] || strcmp(root->leaf, qos->fq_codel ? "fq_codel" : "tbf") == 0;
+}
+
+static struct sl_htb_spec default_class(const struct sl_qos *qos)
+{
+	return (struct sl_htb_spec){
+		.minor = SLUICE_HTB_DEFAULT_MINOR,
+		.priority = SL_QOS_PRIORITY,
+		.own_rate = qos->token_rate,
+		.rate = qos->default_rate,
+	};
 }
 
 int sl_qos_set_up_device(struct sl_qos *qos, const struct sl_htb_device *device, bool exists,
 			 struct sl_error *err)
 {
+	const struct sl_htb_spec rest = default_class(qos);
 	int code;
 
 	/*
@@ -125,24 +149,9 @@ int sl_qos_set_up_device(struct sl_qos *qos, const struct sl_htb_device *device,
 	if (exists)
 		sl_htb_put_sizes(qos->netlink, device);
 	else
-		sl_htb_put_qdisc(qos->netlink, device);
-	sl_htb_put_root_class(qos->netlink, device, qos->link_rate);
-	sl_htb_put_class(qos->netlink, device, SL_HTB_MAKE, SLUICE_HTB_DEFAULT_MINOR, qos->token_rate,
-			 qos->default_rate);
-	code = sl_netlink_commit(qos->netlink, err);
-	return code < 0 ? sl_error_prefix(err, code, "interface %s", device->name) : 0;
-}
-
-static int remove_device(struct sl_qos *qos, const struct sl_htb_device *device, struct sl_error *err)
-{
-	struct sl_htb_root root;
-	int code = sl_htb_read_root(qos->netlink, device, &root, err);
-
-	if (code == -ENODEV) /* the qdisc went with the device */
-		return 0;
-	if (code < 0 || root.owner != SL_HTB_OURS)
-		return code;
-	sl_htb_put_delete(qos->netlink, device);
+		sl_htb_put_qdiscs(qos->netlink, device);
+	sl_htb_put_links(qos->netlink, device, qos->link_rate);
+	sl_htb_put_class(qos->netlink, device, SL_HTB_MAKE, &rest);
 	code = sl_netlink_commit(qos->netlink, err);
 	return code < 0 ? sl_error_prefix(err, code, "interface %s", device->name) : 0;
 }
@@ -151,6 +160,7 @@ static int remove_device(struct sl_qos *qos, const struct sl_htb_device *device,
 static int set_up_devices(struct sl_qos *qos, struct sl_error *err)
 {
 	bool exists[SLUICE_DIRECTIONS][SL_QOS_DEVICES];
+	bool other_form[SLUICE_DIRECTIONS][SL_QOS_DEVICES] = {0};
 	bool made[SLUICE_DIRECTIONS][SL_QOS_DEVICES] = {0};
 	int code = 0;
 
@@ -163,7 +173,8 @@ static int set_up_devices(struct sl_qos *qos, struct sl_error *err)
 			code = check_root(qos, &side->device[i], &root, err);
 			if (code < 0)
 				return code;
-			exists[direction][i] = root.owner == SL_HTB_OURS;
+			exists[direction][i] = sl_qos_has_form(qos, &side->device[i], &root);
+			other_form[direction][i] = root.owner == SL_HTB_OURS && !exists[direction][i];
 		}
 	}
 	for (int direction = 0; direction < SLUICE_DIRECTIONS && code == 0; direction++) {
@@ -171,62 +182,42 @@ static int set_up_devices(struct sl_qos *qos, struct sl_error *err)
 
 		for (unsigned int i = 0; i < side->count && code == 0; i++) {
 			made[direction][i] = !exists[direction][i];
-			code = sl_qos_set_up_device(qos, &side->device[i], exists[direction][i], err);
+			/* other transmit queues, another qos.leaf: every queue is another one now */
+			if (other_form[direction][i])
+				code = sl_qos_remove_device(qos, &side->device[i], err);
+			if (code == 0)
+				code = sl_qos_set_up_device(qos, &side->device[i], exists[direction][i], err);
 		}
 	}
 	for (int direction = 0; direction < SLUICE_DIRECTIONS && code < 0; direction++)
 		for (unsigned int i = 0; i < qos->side[direction].count; i++)
 			if (made[direction][i])
-				(void)remove_device(qos, &qos->side[direction].device[i], NULL);
+				(void)sl_qos_remove_device(qos, &qos->side[direction].device[i], NULL);
 	return code;
 }
 
-/* What is there of the pool, over the devices of a direction. */
-struct census {
-	const struct sl_pool *pool;
-	struct found {
-		unsigned int devices;
-		bool differs;
-		uint64_t rate;
-	} * found; /* by minor */
-};
-
-static void count_class(const struct sl_htb_class *seen, void *data)
+static int choose_leaf(struct sl_qos *qos, const struct sl_qos_config *config, struct sl_error *err)
 {
-	struct census *census = data;
-	struct found *found;
-
-	if (!seen->has_leaf || !sl_pool_holds(census->pool, seen->minor))
-		return;
-	found = &census->found[seen->minor];
-	if (found->devices++ == 0)
-		found->rate = seen->rate;
-	else if (found->rate != seen->rate)
-		found->differs = true;
+	if (config->leaf == SL_QOS_LEAF_FIFO || (config->pool_size == 0 && config->trees == 0))
+		return 0;
+	qos->fq_codel = sl_htb_has_fq_codel(qos->netlink);
+	if (!qos->fq_codel && config->leaf == SL_QOS_LEAF_FQ_CODEL)
+		return sl_error(err, EOPNOTSUPP, "qos.leaf: fq_codel is not in this kernel");
+	return 0;
 }
 
-static int adopt_classes(struct sl_qos *qos, struct sl_qos_side *side, struct sl_error *err)
+static int make_pools(const struct sl_qos *qos, struct sl_qos_side *side)
 {
-	_cleanup_free_ struct found *found = calloc(SLUICE_HTB_POOL_MINOR + qos->pool_size, sizeof(*found));
-	struct census census = {.pool = side->pool, .found = found};
+	const uint16_t unit = 1 << SLUICE_HTB_UNIT_BITS;
+	int code = 0;
 
-	if (!found)
-		return sl_error(err, ENOMEM, "qos.pool %u: no memory", qos->pool_size);
-	for (unsigned int i = 0; i < side->count; i++) {
-		int code = sl_htb_read_classes(qos->netlink, &side->device[i], count_class, &census, err);
-
-		if (code < 0)
-			return code;
-	}
-	for (uint32_t minor = SLUICE_HTB_POOL_MINOR; minor < SLUICE_HTB_POOL_MINOR + qos->pool_size;
-	     minor++) {
-		/* a direction without devices has nothing to build */
-		if (found[minor].devices < side->count)
-			continue;
-		sl_pool_set_ready(side->pool, (uint16_t)minor);
-		sl_pool_set_rate(side->pool, (uint16_t)minor, found[minor].differs ? 0 : found[minor].rate);
-	}
-	return 0;
+	if (qos->pool_size)
+		code = sl_pool_new(first_single(qos->tree_count), 1, qos->pool_size, &side->single);
+	if (code == 0 && qos->tree_count)
+		code = sl_pool_new(SLUICE_HTB_POOL_MINOR, unit, qos->tree_count, &side->trees);
+	if (code == 0 && qos->tree_count)
+		code = sl_pool_new(SLUICE_HTB_POOL_MINOR, 1, qos->tree_count * unit, &side->leaves);
+	return code;
 }
 
 int sl_qos_open(const struct sl_qos_config *config, struct sl_qos **out, struct sl_error *err)
@@ -241,17 +232,22 @@ int sl_qos_open(const struct sl_qos_config *config, struct sl_qos **out, struct 
 		return sl_error(err, ENOMEM, "qos: no memory");
 	qos->link_rate = config->link_rate;
 	qos->default_rate = config->default_rate ? config->default_rate : config->link_rate;
-	qos->token_rate = sl_shape_token_rate(config->link_rate, config->pool_size + LEAVES_MORE);
+	qos->token_rate = sl_shape_token_rate(config->link_rate,
+					      config->pool_size + config->trees * (1 + SL_QOS_TREE_LEAVES) +
+						      CLASSES_MORE);
+	qos->leaf_token = sl_shape_leaf_token_rate(qos->token_rate);
 	qos->pool_size = config->pool_size;
+	qos->tree_count = config->trees;
 	qos->side[SLUICE_UPLINK].name = "uplink";
 	qos->side[SLUICE_DOWNLINK].name = "downlink";
 	code = sl_netlink_open(&qos->netlink, err);
+	if (code == 0)
+		code = choose_leaf(qos, config, err);
+	if (code == 0)
+		code = read_devices(qos, config, err);
 	if (code < 0)
 		return code;
-	code = read_devices(qos, config, err);
-	if (code < 0)
-		return code;
-	if (qos->pool_size == 0) {
+	if (qos->pool_size == 0 && qos->tree_count == 0) {
 		/* queues of a former configuration would go on shaping what nobody looks after */
 		code = sl_qos_remove(qos, err);
 		if (code < 0)
@@ -261,12 +257,11 @@ int sl_qos_open(const struct sl_qos_config *config, struct sl_qos **out, struct 
 	}
 	code = set_up_devices(qos, err);
 	for (int direction = 0; direction < SLUICE_DIRECTIONS && code == 0; direction++) {
-		struct sl_qos_side *side = &qos->side[direction];
-
-		code = sl_pool_new(qos->pool_size, &side->pool);
+		code = make_pools(qos, &qos->side[direction]);
 		if (code < 0)
-			return sl_error(err, -code, "qos.pool %u: no memory", qos->pool_size);
-		code = adopt_classes(qos, side, err);
+			return sl_error(err, -code, "qos.pool %u, qos.trees %u: no memory", qos->pool_size,
+					qos->tree_count);
+		code = sl_qos_find_classes(qos, &qos->side[direction], err);
 	}
 	if (code < 0)
 		return code;
@@ -278,8 +273,11 @@ void sl_qos_close(struct sl_qos *qos)
 {
 	if (!qos)
 		return;
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		sl_pool_free(qos->side[direction].pool);
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		sl_pool_free(qos->side[direction].single);
+		sl_pool_free(qos->side[direction].trees);
+		sl_pool_free(qos->side[direction].leaves);
+	}
 	sl_netlink_close(qos->netlink);
 	free(qos);
 }
@@ -292,7 +290,7 @@ int sl_qos_remove(struct sl_qos *qos, struct sl_error *err)
 		const struct sl_qos_side *side = &qos->side[direction];
 
 		for (unsigned int i = 0; i < side->count; i++) {
-			int code = remove_device(qos, &side->device[i], result ? NULL : err);
+			int code = sl_qos_remove_device(qos, &side->device[i], result ? NULL : err);
 
 			if (result == 0)
 				result = code;
@@ -303,230 +301,13 @@ int sl_qos_remove(struct sl_qos *qos, struct sl_error *err)
 	return result;
 }
 
-/* The classes on every device, each with its leaf; the first device that fails ends it. */
-static int put_classes(struct sl_qos *qos, const struct sl_qos_side *side, enum sl_htb_put how,
-		       const uint16_t *minor, uint32_t count, uint64_t rate, struct sl_error *err)
+uint32_t sl_qos_queues(const struct sl_qos *qos, unsigned int ifindex)
 {
-	for (unsigned int i = 0; i < side->count; i++) {
-		int code;
-
-		for (uint32_t j = 0; j < count; j++)
-			sl_htb_put_class(qos->netlink, &side->device[i], how, minor[j], qos->token_rate,
-					 rate);
-		code = sl_netlink_commit(qos->netlink, err);
-		if (code < 0)
-			return sl_error_prefix(err, code, "interface %s", side->device[i].name);
-	}
-	return 0;
-}
-
-int sl_qos_build(struct sl_qos *qos, uint32_t classes, struct sl_error *err)
-{
-	uint16_t minor[CHUNK_MAX];
-	uint32_t left = classes < CHUNK_MAX ? classes : CHUNK_MAX;
-	bool more = false;
-	int failed = 0;
-
-	if (qos->removed)
+	if (qos->removed || (qos->pool_size == 0 && qos->tree_count == 0))
 		return 0;
-	/* a direction that fails does not keep the other one from being built */
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
-		struct sl_qos_side *side = &qos->side[direction];
-		uint32_t count;
-		int code;
-
-		if (!side->pool)
-			continue;
-		count = sl_pool_missing(side->pool, minor, left);
-		code = put_classes(qos, side, SL_HTB_MAKE, minor, count, qos->link_rate, failed ? NULL : err);
-		if (code < 0) {
-			failed = failed ? failed : code;
-			continue;
-		}
-		for (uint32_t i = 0; i < count; i++) {
-			sl_pool_set_ready(side->pool, minor[i]);
-			sl_pool_set_rate(side->pool, minor[i], qos->link_rate);
-		}
-		left -= count;
-		more |= sl_pool_ready(side->pool) < sl_pool_size(side->pool);
-	}
-	if (failed)
-		return failed;
-	return more;
-}
-
-static int check_rate(const struct sl_qos *qos, uint64_t rate, struct sl_error *err)
-{
-	if (rate < SL_SHAPE_RATE_MIN)
-		return sl_error(err, ERANGE, "rate %" PRIu64 " bit/s is below %u bit/s", rate,
-				SL_SHAPE_RATE_MIN);
-	if (rate > qos->link_rate)
-		return sl_error(err, ERANGE,
-				"rate %" PRIu64 " bit/s is above qos.link_rate %" PRIu64 " bit/s", rate,
-				qos->link_rate);
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		for (unsigned int i = 0; i < qos->side[direction].count; i++)
+			if (qos->side[direction].device[i].ifindex == ifindex)
+				return qos->side[direction].device[i].queues;
 	return 0;
-}
-
-/* A class that is in use; a pool that does not know it says why. */
-static int check_class(const struct sl_qos_side *side, uint16_t minor, struct sl_error *err)
-{
-	if (!side->pool || !sl_pool_holds(side->pool, minor))
-		return sl_error(err, ERANGE, "%s class %x:%x is outside the pool of %u classes", side->name,
-				SLUICE_HTB_MAJOR, minor, side->pool ? sl_pool_size(side->pool) : 0);
-	return 0;
-}
-
-/* All devices get the rate, or those that did are brought back. */
-static int set_rate(struct sl_qos *qos, struct sl_qos_side *side, uint16_t minor, uint64_t rate,
-		    struct sl_error *err)
-{
-	uint64_t before = sl_pool_rate(side->pool, minor);
-	int code = put_classes(qos, side, SL_HTB_CHANGE, &minor, 1, rate, err);
-
-	/* somebody removed it, and the audit has not come by yet */
-	if (code == -ENOENT)
-		code = put_classes(qos, side, SL_HTB_MAKE, &minor, 1, rate, err);
-	if (code == 0) {
-		sl_pool_set_rate(side->pool, minor, rate);
-		return 0;
-	}
-	if (!before || put_classes(qos, side, SL_HTB_CHANGE, &minor, 1, before, NULL) < 0)
-		sl_pool_set_rate(side->pool, minor, 0);
-	return sl_error_prefix(err, code, "%s class %x:%x", side->name, SLUICE_HTB_MAJOR, minor);
-}
-
-int sl_qos_assign(struct sl_qos *qos, enum sluice_direction direction, uint64_t rate, uint16_t *minor,
-		  struct sl_error *err)
-{
-	struct sl_qos_side *side = &qos->side[direction];
-	int code = check_rate(qos, rate, err);
-	uint16_t taken;
-
-	if (code < 0)
-		return code;
-	if (!side->pool)
-		return sl_error(err, ENOSPC, "no %s class is free: qos.pool is 0", side->name);
-	if (sl_pool_take(side->pool, &taken) < 0)
-		return sl_error(err, ENOSPC,
-				"no %s class is free: %u of %u that are built are in use, qos.pool is %u",
-				side->name, sl_pool_used(side->pool), sl_pool_ready(side->pool),
-				sl_pool_size(side->pool));
-	code = set_rate(qos, side, taken, rate, err);
-	if (code < 0) {
-		sl_pool_release(side->pool, taken);
-		return code;
-	}
-	*minor = taken;
-	return 0;
-}
-
-int sl_qos_change(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor, uint64_t rate,
-		  struct sl_error *err)
-{
-	struct sl_qos_side *side = &qos->side[direction];
-	int code = check_rate(qos, rate, err);
-
-	if (code == 0)
-		code = check_class(side, minor, err);
-	if (code < 0)
-		return code;
-	if (!sl_pool_is_used(side->pool, minor))
-		return sl_error(err, ENOENT, "%s class %x:%x is not in use", side->name, SLUICE_HTB_MAJOR,
-				minor);
-	if (sl_pool_rate(side->pool, minor) == rate)
-		return 0;
-	return set_rate(qos, side, minor, rate, err);
-}
-
-int sl_qos_adopt(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor, uint64_t rate,
-		 struct sl_error *err)
-{
-	struct sl_qos_side *side = &qos->side[direction];
-	int code = check_rate(qos, rate, err);
-	uint64_t known;
-
-	if (code == 0)
-		code = check_class(side, minor, err);
-	if (code < 0)
-		return code;
-	/* a device came since, or someone removed the qdisc: the class is made where it is missing */
-	if (!sl_pool_is_ready(side->pool, minor)) {
-		code = put_classes(qos, side, SL_HTB_MAKE, &minor, 1, rate, err);
-		if (code < 0)
-			return code;
-		sl_pool_set_ready(side->pool, minor);
-		sl_pool_set_rate(side->pool, minor, rate);
-	}
-	if (sl_pool_claim(side->pool, minor) < 0)
-		return sl_error(err, EEXIST, "%s class %x:%x is in use already", side->name, SLUICE_HTB_MAJOR,
-				minor);
-	/* the kernel holds bytes per second: what was asked comes back rounded */
-	known = sl_pool_rate(side->pool, minor);
-	if (known && sl_shape_bytes_per_second(known) == sl_shape_bytes_per_second(rate)) {
-		sl_pool_set_rate(side->pool, minor, rate);
-		return 0;
-	}
-	code = set_rate(qos, side, minor, rate, err);
-	if (code < 0)
-		sl_pool_release(side->pool, minor);
-	return code;
-}
-
-int sl_qos_share(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor, struct sl_error *err)
-{
-	struct sl_qos_side *side = &qos->side[direction];
-	int code = check_class(side, minor, err);
-
-	if (code < 0)
-		return code;
-	if (!sl_pool_is_used(side->pool, minor))
-		return sl_error(err, ENOENT, "%s class %x:%x is not in use", side->name, SLUICE_HTB_MAJOR,
-				minor);
-	sl_pool_share(side->pool, minor);
-	return 0;
-}
-
-uint32_t sl_qos_users(const struct sl_qos *qos, enum sluice_direction direction, uint16_t minor)
-{
-	const struct sl_qos_side *side = &qos->side[direction];
-
-	return check_class(side, minor, NULL) < 0 ? 0 : sl_pool_users(side->pool, minor);
-}
-
-uint64_t sl_qos_rate(const struct sl_qos *qos, enum sluice_direction direction, uint16_t minor)
-{
-	const struct sl_qos_side *side = &qos->side[direction];
-
-	return check_class(side, minor, NULL) < 0 ? 0 : sl_pool_rate(side->pool, minor);
-}
-
-void sl_qos_release(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor)
-{
-	struct sl_qos_side *side = &qos->side[direction];
-	struct sl_error err;
-	int code;
-
-	assert(side->pool);
-	if (sl_pool_users(side->pool, minor) > 1) {
-		sl_pool_release(side->pool, minor);
-		return;
-	}
-	/* a class that keeps its low rate is still a class: the next assign sets another */
-	code = qos->removed ? 0 : set_rate(qos, side, minor, qos->link_rate, &err);
-	if (code < 0)
-		sl_log(SL_LOG_WARNING, "class-not-reset", "reason", "%s", err.text, NULL);
-	sl_pool_release(side->pool, minor);
-}
-
-void sl_qos_pool_status(const struct sl_qos *qos, enum sluice_direction direction,
-			struct sl_qos_pool_status *out)
-{
-	const struct sl_pool *pool = qos->side[direction].pool;
-
-	*out = (struct sl_qos_pool_status){0};
-	if (!pool)
-		return;
-	out->size = sl_pool_size(pool);
-	out->ready = sl_pool_ready(pool);
-	out->used = sl_pool_used(pool);
 }

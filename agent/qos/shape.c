@@ -6,6 +6,12 @@
 #define TICK_NS		 64u  /* PSCHED_SHIFT 6, the same on every kernel since 2.6.31 */
 #define TICKS_MAX	 (60ull * 1000000000u / TICK_NS)
 
+#define TOKENS_SHARE  1000u /* of the link: what all tokens together may be */
+#define LEAF_TOKEN    10u   /* 7 leaves x 8,000 / 10 < 8,000 */
+#define TARGET_US     5000u
+#define INTERVALS     20u
+#define TARGET_MAX_US 1000000u
+
 #define SUPER_PACKET 65536u
 #define WHOLE	     (1u << 20) /* above any super-packet: the kernel's bound is 512 KiB */
 #define FRAME_HEADER 22u	/* Ethernet and two VLAN tags */
@@ -23,11 +29,28 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 uint64_t sl_shape_token_rate(uint64_t link_rate, uint32_t classes)
 {
-	uint64_t share = link_rate / larger(classes, 1);
+	uint64_t share = link_rate / TOKENS_SHARE / larger(classes, 1);
 
 	if (share > SL_SHAPE_TOKEN_RATE)
 		return SL_SHAPE_TOKEN_RATE;
 	return larger(share, 8);
+}
+
+uint64_t sl_shape_leaf_token_rate(uint64_t token_rate)
+{
+	return larger(token_rate / LEAF_TOKEN, 8);
+}
+
+uint32_t sl_shape_target_us(uint64_t rate, uint32_t mtu)
+{
+	uint64_t target = larger(TARGET_US, 12000000ull * mtu / larger(rate, 1));
+
+	return target > TARGET_MAX_US ? TARGET_MAX_US : (uint32_t)target;
+}
+
+uint32_t sl_shape_interval_us(uint32_t target_us)
+{
+	return target_us * INTERVALS;
 }
 
 uint64_t sl_shape_bytes_per_second(uint64_t rate)

@@ -22,11 +22,18 @@
 #define SL_SHAPE_RATE_MIN 8000u
 
 /*
- * The own rate of each of `classes` leaves below a link: the token rate, or
- * less where that many tokens would add up to more than the link; at least
- * 8 bit/s, the kernel's lowest (1 byte/s).
+ * The own rate of each of `classes` classes below a link: the token rate, or
+ * less where that many tokens would add up to more than a thousandth of the link,
+ * which guarantees must be able to fill; at least 8 bit/s, the kernel's lowest
+ * (1 byte/s).
  */
 uint64_t sl_shape_token_rate(uint64_t link_rate, uint32_t classes);
+
+/*
+ * The own rate of a tree's leaf: so little that the leaves of the tree with the
+ * lowest AMBR, which send it whatever the tree's rate is, stay below that.
+ */
+uint64_t sl_shape_leaf_token_rate(uint64_t token_rate);
 
 /* Bucket of a class: 2 ms of its rate, at least two packets. */
 uint64_t sl_shape_burst(uint64_t rate, uint32_t mtu);
@@ -46,6 +53,13 @@ uint32_t sl_shape_limit(uint64_t rate, uint32_t mtu);
  * cheaper per byte.
  */
 uint32_t sl_shape_largest(uint32_t limit, uint32_t mtu);
+
+/*
+ * CoDel's delay that is no queue, microseconds: 5 ms (RFC 8289 clause 4.3), at low
+ * rates the time of a packet and a half; and its interval, twenty of them.
+ */
+uint32_t sl_shape_target_us(uint64_t rate, uint32_t mtu);
+uint32_t sl_shape_interval_us(uint32_t target_us);
 
 /* The time `bytes` take at `rate`, in the kernel's 64 ns ticks; at most 60 s,
  * which is as long as HTB remembers a debt. */

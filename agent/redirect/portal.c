@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "policy/redirect.h"
 #include "sluice/limits.h"
 
 #define BACKLOG	  128
@@ -23,6 +24,9 @@
 #define TICK_MS	  500
 #define FAMILIES  2
 #define JSON_TYPE "application/captive+json"
+
+/* By then the servers' addresses have been asked for again, most often (servers.h). */
+#define RETRY_AFTER_S "10"
 
 struct connection {
 	struct bufferevent *stream; /* a reference of ours; NULL: the slot is free */
@@ -146,6 +150,46 @@ static void redirect(struct sl_portal *portal, struct evhttp_request *request, c
 	reply(request, HTTP_MOVETEMP, "Found", NULL);
 }
 
+/*
+ * He asks for the very host that he would be sent to: he has an address of it
+ * that is not open here, and would be sent round in circles.
+ */
+static bool is_own_server(struct evhttp_request *request, const struct sl_rule *rule)
+{
+	const char *asked = evhttp_request_get_host(request);
+	char host[SL_REDIRECT_HOST_SIZE];
+	size_t length;
+
+	if (!asked)
+		return false;
+	length = strlen(asked);
+	if (length > 0 && asked[length - 1] == '.')
+		length--;
+	return sl_redirect_host(rule, host) && strlen(host) == length &&
+	       strncasecmp(host, asked, length) == 0;
+}
+
+static void refuse_own_server(struct sl_portal *portal, struct evhttp_request *request,
+			      const struct sl_rule *rule)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	struct evbuffer *body = evbuffer_new();
+	char host[SL_REDIRECT_HOST_SIZE];
+
+	sl_redirect_host(rule, host);
+	if (body)
+		evbuffer_add_printf(body,
+				    "The address of %s that you were led to is not known here yet. "
+				    "Please try again in a moment.\n",
+				    host);
+	evhttp_add_header(headers, "Content-Type", "text/plain");
+	evhttp_add_header(headers, "Retry-After", RETRY_AFTER_S);
+	portal->counters.refused++;
+	reply(request, HTTP_SERVUNAVAIL, "Service Unavailable", body);
+	if (body)
+		evbuffer_free(body);
+}
+
 static bool wants_api(struct evhttp_request *request)
 {
 	const char *accept = evhttp_find_header(evhttp_request_get_input_headers(request), "Accept");
@@ -173,6 +217,8 @@ static void on_request(struct evhttp_request *request, void *user)
 		refuse(portal, request, HTTP_BADMETHOD, "Method Not Allowed");
 	} else if (api) {
 		reply_captive(portal, request, rule);
+	} else if (is_own_server(request, rule)) {
+		refuse_own_server(portal, request, rule);
 	} else {
 		redirect(portal, request, rule);
 	}

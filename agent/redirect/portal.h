@@ -4,6 +4,8 @@
  * answers GET, HEAD and POST with 302 to the address of the subscriber's rule,
  * whatever was asked for. To who asks for application/captive+json, or for
  * SL_PORTAL_API, it says whether he is captive (RFC 8908), redirected or not.
+ * 503 with Retry-After to who asks for the host of the rule's URL itself, whose
+ * address he knows and this host does not: 302 would send him here again.
  * 405 to other methods; 404 to who has no session, or is not redirected, or did
  * not come by redirection but to the portal's own port (SL_PORTAL_API excepted).
  */

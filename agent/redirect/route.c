@@ -264,8 +264,8 @@ static bool is_gone(int rc)
  * Removes ours of one family but those to keep, and says which of these there
  * are; keep NULL: none. Rules first: they lead to the routes.
  */
-static int sweep(struct mnl_socket *socket, uint8_t family, const struct rule keep[RULES],
-		 bool has_rule[RULES], bool *has_route)
+static int sweep(struct mnl_socket *socket, uint8_t family, const struct sl_claims *own,
+		 const struct rule keep[RULES], bool has_rule[RULES], bool *has_route)
 {
 	char buffer[256] __attribute__((aligned(4)));
 	struct found found = {.count = 0};
@@ -279,7 +279,7 @@ static int sweep(struct mnl_socket *socket, uint8_t family, const struct rule ke
 			if (is_same(&found.list[i], &keep[k]))
 				kept = has_rule[k] = true;
 		}
-		if (!kept)
+		if (!kept && !sl_claimed_by_other(own, SL_CLAIM_PRIORITY, found.list[i].priority))
 			rc = ask(socket, put_rule(buffer, RTM_DELRULE, 0, family, &found.list[i]), NULL,
 				 NULL);
 		if (is_gone(rc))
@@ -293,7 +293,7 @@ static int sweep(struct mnl_socket *socket, uint8_t family, const struct rule ke
 	for (unsigned int i = 0; rc == 0 && i < found.count; i++) {
 		if (keep && found.list[i].table == keep[RULES - 1].table)
 			*has_route = true;
-		else
+		else if (!sl_claimed_by_other(own, SL_CLAIM_TABLE, found.list[i].table))
 			rc = ask(socket, put_route(buffer, RTM_DELROUTE, 0, family, found.list[i].table),
 				 NULL, NULL);
 		if (is_gone(rc))
@@ -303,7 +303,7 @@ static int sweep(struct mnl_socket *socket, uint8_t family, const struct rule ke
 }
 
 static int add_family(struct mnl_socket *socket, uint8_t family, const struct sl_route *route,
-		      uint32_t *added, struct sl_error *err)
+		      const struct sl_claims *own, uint32_t *added, struct sl_error *err)
 {
 	char buffer[256] __attribute__((aligned(4)));
 	const char *version = family == AF_INET ? "IPv4" : "IPv6";
@@ -312,7 +312,7 @@ static int add_family(struct mnl_socket *socket, uint8_t family, const struct sl
 	int rc;
 
 	rules_of(route, rules);
-	rc = sweep(socket, family, rules, has_rule, &has_route);
+	rc = sweep(socket, family, own, rules, has_rule, &has_route);
 	/* the route before the rule that leads to it */
 	if (rc == 0 && !has_route)
 		rc = ask(socket,
@@ -342,7 +342,17 @@ static int add_family(struct mnl_socket *socket, uint8_t family, const struct sl
 		      : 0;
 }
 
-int sl_route_add(const struct sl_route *route, uint32_t *added, struct sl_error *err)
+int sl_route_claim(const struct sl_route *route, struct sl_claims *claims, struct sl_error *err)
+{
+	int rc = sl_claim(claims, SL_CLAIM_TABLE, route->table, "redirect.table", err);
+
+	for (uint32_t i = 0; rc == 0 && i < RULES; i++)
+		rc = sl_claim(claims, SL_CLAIM_PRIORITY, route->priority + i, "redirect.rule_priority", err);
+	return rc;
+}
+
+int sl_route_add(const struct sl_route *route, const struct sl_claims *own, uint32_t *added,
+		 struct sl_error *err)
 {
 	_cleanup_socket_ struct mnl_socket *socket = NULL;
 	uint32_t count = 0;
@@ -350,15 +360,15 @@ int sl_route_add(const struct sl_route *route, uint32_t *added, struct sl_error 
 
 	rc = open_socket(&socket, err);
 	if (rc == 0)
-		rc = add_family(socket, AF_INET, route, &count, err);
+		rc = add_family(socket, AF_INET, route, own, &count, err);
 	if (rc == 0)
-		rc = add_family(socket, AF_INET6, route, &count, err);
+		rc = add_family(socket, AF_INET6, route, own, &count, err);
 	if (rc == 0 && added)
 		*added = count;
 	return rc;
 }
 
-int sl_route_remove(struct sl_error *err)
+int sl_route_remove(const struct sl_claims *own, struct sl_error *err)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	_cleanup_socket_ struct mnl_socket *socket = NULL;
@@ -366,7 +376,7 @@ int sl_route_remove(struct sl_error *err)
 
 	rc = open_socket(&socket, err);
 	for (size_t i = 0; rc == 0 && i < SL_ARRAY_SIZE(families); i++) {
-		rc = sweep(socket, families[i], NULL, NULL, NULL);
+		rc = sweep(socket, families[i], own, NULL, NULL, NULL);
 		if (is_absent(families[i], rc))
 			rc = 0;
 		if (rc < 0)

@@ -12,8 +12,9 @@
  * this host sends, and the reverse path, where the host lets the mark count for
  * these (net.ipv4.tcp_fwmark_accept, fwmark_reflect, src_valid_mark).
  *
- * They stay when the agent ends, as enforcement does. The protocol number says
- * that they are ours: nothing else is changed or removed.
+ * They stay when the agent ends, as enforcement does. The protocol number and the
+ * mark say that they are an agent's, the priority and the table which one's: what
+ * another living agent claims (claim.h) is not changed or removed, nor anything else.
  */
 #ifndef SL_REDIRECT_ROUTE_H
 #define SL_REDIRECT_ROUTE_H
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "redirect/claim.h"
 
 #define SL_ROUTE_PROTOCOL 214 /* rtnetlink(7): 5 and more are free for administrators */
 
@@ -29,15 +31,19 @@ struct sl_route {
 	uint32_t priority; /* of the first rule; the smaller is asked first, 0 is the kernel's own */
 };
 
+/* The three priorities and the table; -EADDRINUSE names the field of the configuration and the number. */
+int sl_route_claim(const struct sl_route *route, struct sl_claims *claims, struct sl_error *err);
+
 /*
  * Makes them, unless they are there already, and removes those of an earlier
- * configuration; *added (may be NULL) says how many were missing. -EEXIST: the
+ * configuration; `own`: what the caller claims. *added (may be NULL) says how many were missing. -EEXIST: the
  * table has a default route of somebody else's. A host without IPv6, or with IPv6
  * switched off, gets none for it.
  */
-int sl_route_add(const struct sl_route *route, uint32_t *added, struct sl_error *err);
+int sl_route_add(const struct sl_route *route, const struct sl_claims *own, uint32_t *added,
+		 struct sl_error *err);
 
-/* Removes all of ours, of whatever table and priority; none is no error. */
-int sl_route_remove(struct sl_error *err);
+/* Removes all, of whatever table and priority, that no other living agent claims; none is no error. */
+int sl_route_remove(const struct sl_claims *own, struct sl_error *err);
 
 #endif

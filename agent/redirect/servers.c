@@ -36,8 +36,8 @@ struct host {
 	struct event *timer;
 	uint64_t next_ns; /* of the timer */
 	struct query query[FAMILIES];
-	struct sl_address addresses[SL_SERVERS_ADDRESSES];
-	size_t count;
+	struct sl_addresses open;
+	struct event *closing; /* when the next held address is closed */
 	uint32_t failures;
 	char error[96];
 	unsigned int unmarked; /* sweeps since it was marked */
@@ -93,15 +93,6 @@ static void read_resolv_conf(struct sl_servers *servers)
 
 /* --- answers ---------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-	const struct sl_address *left = a, *right = b;
-
-	if (left->family != right->family)
-		return left->family < right->family ? -1 : 1;
-	return memcmp(left->bytes, right->bytes, sizeof(left->bytes));
-}
-
 /* What an answer may open: no address of this host's own, of a link, or of a group. */
 static bool is_server(const struct sl_address *address)
 {
@@ -115,19 +106,20 @@ static bool is_server(const struct sl_address *address)
 	       !IN6_IS_ADDR_MULTICAST(&ip6) && !IN6_IS_ADDR_LINKLOCAL(&ip6);
 }
 
-/* Adds what a family's look-up has brought; if it brought no answer, what is known of it stays. */
+/* Adds what a family's look-up has brought; if it brought no answer, that of the last one stays. */
 static void gather(const struct host *host, int i, struct sl_address *out, size_t *count)
 {
 	const struct query *query = &host->query[i];
 	const uint32_t family = i == 0 ? 4 : 6;
 	bool answered = query->result == DNS_ERR_NONE || query->result == DNS_ERR_NODATA ||
 			query->result == DNS_ERR_NOTEXIST;
-	const struct sl_address *from = answered ? query->addresses : host->addresses;
-	const size_t available = answered ? query->count : host->count;
+	const struct sl_address *from = answered ? query->addresses : host->open.address;
+	const size_t available = answered ? query->count : host->open.count;
 
 	/* half for each family, so that many addresses of one do not crowd out the other */
 	for (size_t at = 0, taken = 0; at < available && taken < SL_SERVERS_ADDRESSES / FAMILIES; at++) {
-		if (from[at].family != family || !is_server(&from[at]))
+		if (from[at].family != family || !is_server(&from[at]) ||
+		    (!answered && host->open.held_until_ns[at]))
 			continue;
 		out[(*count)++] = from[at];
 		taken++;
@@ -153,22 +145,54 @@ static void failed(struct host *host, const char *why)
 	host->failures++;
 	snprintf(host->error, sizeof(host->error), "%s", why);
 	sl_log(SL_LOG_WARNING, "redirect-server-unresolved", "host", "%s", host->name, "reason", "%s",
-	       host->error, "known", "%zu", host->count, "retry_s", "%llu", (unsigned long long)after, NULL);
+	       host->error, "known", "%zu", host->open.count, "retry_s", "%llu", (unsigned long long)after,
+	       NULL);
 	arm(host, after);
 }
 
-static void take(struct host *host, const struct sl_address *addresses, size_t count)
+/* Others are open than before. */
+static void changed(struct host *host)
 {
-	bool same =
-		count == host->count && memcmp(addresses, host->addresses, count * sizeof(addresses[0])) == 0;
-
-	memcpy(host->addresses, addresses, count * sizeof(addresses[0]));
-	host->count = count;
-	if (same)
-		return;
-	sl_log(SL_LOG_INFO, "redirect-server-resolved", "host", "%s", host->name, "addresses", "%zu", count,
-	       NULL);
+	sl_log(SL_LOG_INFO, "redirect-server-resolved", "host", "%s", host->name, "addresses", "%zu",
+	       host->open.count, NULL);
 	host->servers->config.on_change(host->name, host->servers->config.user);
+}
+
+/* Also in vain: while the name servers are silent what they have withdrawn is closed all the same. */
+static void arm_closing(struct host *host)
+{
+	uint64_t next = sl_addresses_next_ns(&host->open), now = sl_now_ns();
+	/* up, so that it is over then */
+	uint64_t ms = next > now ? (next - now) / NS_PER_MS + 1 : 1;
+	struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+	if (next)
+		event_add(host->closing, &after);
+	else
+		event_del(host->closing);
+}
+
+static void on_closing(evutil_socket_t fd, short what, void *user)
+{
+	struct host *host = user;
+	bool others = sl_addresses_expire(&host->open, sl_now_ns());
+
+	(void)fd;
+	(void)what;
+	arm_closing(host);
+	if (others)
+		changed(host);
+}
+
+static void take(struct host *host, const struct sl_address *addresses, size_t count, uint32_t ttl_s)
+{
+	const uint32_t least = host->servers->config.hold_min_s;
+	uint64_t hold = ttl_s > least ? ttl_s : least;
+	bool others = sl_addresses_take(&host->open, addresses, count, hold * 1000 * NS_PER_MS, sl_now_ns());
+
+	arm_closing(host);
+	if (others)
+		changed(host);
 }
 
 /* Both look-ups have ended. */
@@ -196,8 +220,8 @@ static void conclude(struct host *host)
 		failed(host, why ? why : "no address");
 		return;
 	}
-	qsort(addresses, count, sizeof(addresses[0]), compare);
-	take(host, addresses, count);
+	ttl = ttl < SL_SERVERS_TTL_MIN_S ? SL_SERVERS_TTL_MIN_S : ttl;
+	take(host, addresses, count, ttl);
 	/* one family answered and the other failed: both are asked again soon */
 	if (lame) {
 		failed(host, why);
@@ -205,13 +229,15 @@ static void conclude(struct host *host)
 	}
 	host->failures = 0;
 	host->error[0] = '\0';
-	arm(host, ttl < SL_SERVERS_TTL_MIN_S ? SL_SERVERS_TTL_MIN_S : ttl);
+	arm(host, ttl);
 }
 
 static void free_host(struct host *host)
 {
 	if (host->timer)
 		event_free(host->timer);
+	if (host->closing)
+		event_free(host->closing);
 	free(host);
 }
 
@@ -285,7 +311,8 @@ static int find(struct sl_servers *servers, const char *name, struct host **out,
 	snprintf(host->name, sizeof(host->name), "%s", name);
 	host->servers = servers;
 	host->timer = event_new(servers->config.base, -1, 0, look_up, host);
-	if (!host->timer || event_add(host->timer, &now) < 0) {
+	host->closing = event_new(servers->config.base, -1, 0, on_closing, host);
+	if (!host->timer || !host->closing || event_add(host->timer, &now) < 0) {
 		free_host(host);
 		return sl_error(err, ENOMEM, "redirect: out of memory");
 	}
@@ -303,8 +330,8 @@ int sl_servers_get(struct sl_servers *servers, const char *name, struct sl_addre
 	rc = find(servers, name, &host, err);
 	if (rc < 0)
 		return rc;
-	*count = host->count < max ? host->count : max;
-	memcpy(out, host->addresses, *count * sizeof(out[0]));
+	*count = host->open.count < max ? host->open.count : max;
+	memcpy(out, host->open.address, *count * sizeof(out[0]));
 	return 0;
 }
 
@@ -315,12 +342,10 @@ int sl_servers_seed(struct sl_servers *servers, const char *name, const struct s
 	int rc;
 
 	rc = find(servers, name, &host, err);
-	if (rc < 0 || host->count > 0)
-		return rc;
-	host->count = count < SL_SERVERS_ADDRESSES ? count : SL_SERVERS_ADDRESSES;
-	memcpy(host->addresses, addresses, host->count * sizeof(addresses[0]));
-	qsort(host->addresses, host->count, sizeof(addresses[0]), compare);
-	return 0;
+	if (rc == 0 && host->open.count == 0)
+		sl_addresses_take(&host->open, addresses, count,
+				  (uint64_t)servers->config.hold_min_s * 1000 * NS_PER_MS, sl_now_ns());
+	return rc;
 }
 
 void sl_servers_mark(struct sl_servers *servers, const char *name)
@@ -341,6 +366,7 @@ void sl_servers_sweep(struct sl_servers *servers)
 			continue;
 		HASH_DEL(servers->hosts, host);
 		event_del(host->timer);
+		event_del(host->closing);
 		host->gone = true;
 		if (!host->query[0].pending && !host->query[1].pending)
 			free_host(host);
@@ -351,8 +377,8 @@ static struct sl_server_view view_of(const struct host *host, uint64_t now)
 {
 	return (struct sl_server_view){
 		.host = host->name,
-		.addresses = host->addresses,
-		.count = host->count,
+		.open = &host->open,
+		.now_ns = now,
 		.error = host->error[0] ? host->error : NULL,
 		.failures = host->failures,
 		.next_try_ms = host->next_ns > now ? (host->next_ns - now) / NS_PER_MS : 0,
@@ -388,6 +414,8 @@ int sl_servers_new(const struct sl_servers_config *config, struct sl_servers **o
 	if (!servers)
 		return sl_error(err, ENOMEM, "redirect: out of memory");
 	servers->config = *config;
+	if (!servers->config.hold_min_s)
+		servers->config.hold_min_s = SL_SERVERS_HOLD_MIN_S;
 	evdns_set_log_fn(on_dns_log);
 	servers->dns = evdns_base_new(config->base, 0);
 	if (!servers->dns) {

@@ -12,6 +12,7 @@
 #include "http/server.h"
 #include "run/events.h"
 #include "run/http.h"
+#include "run/modules.h"
 #include "run/policy.h"
 #include "run/queues.h"
 #include "run/redirect.h"
@@ -77,10 +78,14 @@ static int start_control(struct sl_agent *agent, struct sl_error *err)
 		.datapath = agent->datapath,
 		.qos = agent->qos,
 		.backend = sl_settings_of_backend(agent->config),
+		.access = agent->access.name,
+		.apns = agent->apns,
+		.apn_count = agent->config->apn_count,
 		.keep_retired = agent->config->session_manager.configured,
 		.deny_as_default_drop = agent->config->deny_as_default_drop,
 		.on_event = sl_on_control_event,
 		.is_desired = sl_policy_is_desired,
+		.profile = sl_policy_profile,
 		.user = agent,
 	};
 	int rc;
@@ -89,6 +94,8 @@ static int start_control(struct sl_agent *agent, struct sl_error *err)
 	if (rc < 0)
 		return rc;
 	config.grace = agent->grace;
+	sl_settings_of_link(agent->config, agent->qos, &config);
+	sl_settings_of_apns(agent->config, agent->apns);
 	sl_redirect_hooks(agent, &config);
 	return sl_control_new(&config, agent->adopted, &agent->control, err);
 }
@@ -105,6 +112,8 @@ static int start_service(struct sl_agent *agent, struct sl_error *err)
 		.servers = agent->servers,
 		.policy = agent->policy,
 		.desired = agent->desired,
+		.ids = agent->ids_engine,
+		.ids_rules = agent->ids,
 		.unknown_drop = agent->config->unknown_subscriber == SL_UNKNOWN_DROP,
 		.epoch = agent->epoch,
 		.started_ms = sl_now_ns() / 1000000,
@@ -142,8 +151,8 @@ static int start(struct sl_agent *agent, struct sl_error *err)
 {
 	static int (*const parts[])(struct sl_agent * agent, struct sl_error * err) = {
 		sl_services_listen, sl_http_start,     start_datapath,	sl_queues_start, sl_redirect_start,
-		start_control,	    sl_redirect_serve, sl_policy_start, attach,		 start_service,
-		start_reports,	    sl_events_start,
+		start_control,	    sl_redirect_serve, sl_modules_start, sl_policy_start, attach,		 start_service,
+		start_reports,	    sl_events_start, sl_modules_serve,
 	};
 	int rc = 0;
 
@@ -171,6 +180,7 @@ static void stop(struct sl_agent *agent)
 	sl_watchers_free(agent->service.watchers);
 	sl_redirect_stop(agent);
 	sl_policy_stop(agent);
+	sl_modules_stop(agent);
 	sl_control_free(agent->control);
 	sl_grace_free(agent->grace);
 	sl_qos_close(agent->qos);
@@ -181,7 +191,7 @@ static void stop(struct sl_agent *agent)
 
 int sl_agent_run(const struct sl_config *config, struct sl_error *err)
 {
-	struct sl_agent agent = {.config = config};
+	struct sl_agent agent = {.config = config, .access = sl_settings_of_access(config)};
 	int rc;
 
 	rc = start(&agent, err);

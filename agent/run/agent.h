@@ -19,18 +19,26 @@
 #include "control/control.h"
 #include "datapath/datapath.h"
 #include "datapath/grace.h"
+#include "ids/maps.h"
 #include "qos/qos.h"
+#include "redirect/claim.h"
+#include "run/settings.h"
 
 #define SL_AGENT_EVENTS 16
 
 struct sl_desired;
 struct sl_http;
+struct sl_ids_engine;
+struct sl_ids_log_table;
+struct sl_ids_sink;
 struct sl_policy_directory;
 struct sl_portal;
 struct sl_servers;
 
 struct sl_agent {
 	const struct sl_config *config;
+	struct sl_access_names access; /* where no rule may send packets */
+	struct sl_control_apn apns[SLUICE_APNS];
 	struct event_base *base;
 	struct event *events[SL_AGENT_EVENTS];
 	size_t event_count;
@@ -44,12 +52,18 @@ struct sl_agent {
 	struct sl_control *control;
 	struct sl_policy_directory *policy; /* NULL: none is configured */
 	struct sl_desired *desired;
+	struct sl_ids_kernel ids_kernel;
+	struct sl_ids_table *ids; /* the IDS rules in force */
+	struct sl_ids_engine *ids_engine;
+	struct sl_ids_log_table *ids_log; /* which alerts are told */
+	struct sl_ids_sink *ids_sink;
 	struct sl_grpc_server *server;
 	struct sl_health *health;
 	struct sl_reports *reports;
 	struct sl_http *http;
 	struct sl_portal *portal; /* NULL: nobody is redirected */
 	struct sl_servers *servers;
+	struct sl_claims claims; /* of routing rules and the table to the portal */
 	struct sl_service service;
 	uint64_t event_counts[SL_EVENT_TYPES]; /* of control, since the start */
 };

@@ -18,7 +18,7 @@ int sl_agent_detach(uint32_t *hooks, struct sl_error *err, void *user)
 		rc = sl_qos_remove(agent->qos, err);
 	/* also those of an earlier run that had a portal */
 	if (rc == 0)
-		rc = sl_route_remove(err);
+		rc = sl_route_remove(&agent->claims, err);
 	if (rc < 0)
 		return rc;
 	event_del(agent->pool_timer);
@@ -41,7 +41,7 @@ void sl_agent_undo_start(struct sl_agent *agent)
 
 	if (agent->adopted || !agent->datapath)
 		return;
-	if (agent->portal && sl_route_remove(&err) < 0)
+	if (agent->portal && sl_route_remove(&agent->claims, &err) < 0)
 		sl_log(SL_LOG_ERROR, "undo-failed", "reason", "%s", err.text, NULL);
 	if (agent->qos && sl_qos_remove(agent->qos, &err) < 0)
 		sl_log(SL_LOG_ERROR, "undo-failed", "reason", "%s", err.text, NULL);
@@ -57,12 +57,12 @@ int sl_detach_offline(const struct sl_config *config, struct sl_error *err)
 
 	rc = sl_datapath_remove(config->pin_path, err);
 	if (rc == 0)
-		rc = sl_route_remove(err);
+		rc = sl_route_remove(NULL, err);
 	if (rc < 0)
 		return rc;
 	sl_settings_of_qos(config, &settings);
 	/* without a pool to make room for, what others have put on a device is not in the way */
-	settings.pool_size = 0;
+	settings.pool_size = settings.trees = 0;
 	rc = sl_qos_open(&settings, &qos, err);
 	sl_qos_close(qos);
 	return rc;

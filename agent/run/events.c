@@ -6,7 +6,9 @@
 
 #include "api/watch.h"
 #include "base/log.h"
+#include "run/modules.h"
 #include "run/policy.h"
+#include "run/queues.h"
 
 #define AUDIT_STEP_MS  50
 #define DRAIN_LIMIT_MS 2000
@@ -38,6 +40,7 @@ static void on_hangup(evutil_socket_t number, short what, void *user)
 	(void)number;
 	(void)what;
 	sl_policy_reload(user);
+	sl_modules_reopen(user);
 }
 
 static void on_grace(evutil_socket_t fd, short what, void *user)
@@ -56,13 +59,20 @@ static void on_drop(const struct sluice_drop_event *event, void *user)
 	sl_watch_drop(agent->service.watchers, event);
 }
 
+static void on_quota(const struct sluice_quota_event *event, void *user)
+{
+	struct sl_agent *agent = user;
+
+	sl_control_quota_event(agent->control, event->quota);
+}
+
 static void on_datapath_events(evutil_socket_t fd, short what, void *user)
 {
 	struct sl_agent *agent = user;
 
 	(void)fd;
 	(void)what;
-	sl_events_consume(agent->datapath, on_drop, agent);
+	sl_events_consume(agent->datapath, on_drop, on_quota, agent);
 }
 
 static void on_second(evutil_socket_t fd, short what, void *user)
@@ -72,6 +82,7 @@ static void on_second(evutil_socket_t fd, short what, void *user)
 	(void)fd;
 	(void)what;
 	sl_control_expire(agent->control);
+	sl_queues_follow(agent);
 }
 
 static void on_audit(evutil_socket_t fd, short what, void *user)
@@ -92,17 +103,30 @@ void sl_on_control_event(const struct sl_control_event *event, void *user)
 		[SL_EVENT_SESSION_RESTRICTED] = "session-restricted",
 		[SL_EVENT_SESSION_REDIRECTED] = "session-redirected",
 		[SL_EVENT_SESSION_RELEASED] = "session-released",
+		[SL_EVENT_RULE_FAILED] = "rule-failed",
+		[SL_EVENT_RULE_POLICED] = "rule-policed",
+		[SL_EVENT_SESSION_POLICED] = "session-policed",
+		[SL_EVENT_RULE_PREEMPTED] = "rule-preempted",
+		[SL_EVENT_QUOTA_THRESHOLD] = "quota-threshold",
+		[SL_EVENT_QUOTA_USED_UP] = "quota-used-up",
+		[SL_EVENT_QUOTA_GRANTED] = "quota-granted",
 	};
 	bool state = event->type >= SL_EVENT_SESSION_RESTRICTED && event->type <= SL_EVENT_SESSION_RELEASED;
-	enum sl_log_level level = state ? SL_LOG_INFO : SL_LOG_DEBUG;
+	/* many sessions may have to do without a tree: that is worth a line each, but no warning */
+	enum sl_log_level level =
+		state || event->type == SL_EVENT_SESSION_POLICED ? SL_LOG_INFO : SL_LOG_DEBUG;
 	struct sl_agent *agent = user;
 	char address[SL_ADDRESS_TEXT];
 
 	agent->event_counts[event->type]++;
-	if (event->type == SL_EVENT_RULE_FAILED || event->type == SL_EVENT_RULE_POLICED) {
-		sl_log(SL_LOG_WARNING, event->type == SL_EVENT_RULE_FAILED ? "rule-failed" : "rule-policed",
-		       "imsi", "%s", event->imsi, "rule", "%s", event->rule_id, "version", "%u",
+	if (event->type == SL_EVENT_RULE_FAILED || event->type == SL_EVENT_RULE_POLICED ||
+	    event->type == SL_EVENT_RULE_PREEMPTED) {
+		sl_log(SL_LOG_WARNING, names[event->type], "imsi", "%s", event->imsi, "rule", "%s", event->rule_id, "version", "%u",
 		       event->version, "reason", "%s", event->reason, NULL);
+	} else if (event->quota) {
+		/* business as usual, and much of it */
+		sl_log(SL_LOG_DEBUG, names[event->type], "imsi", "%s", event->imsi, "rule", "%s",
+		       event->quota->rule_id, "rating_group", "%u", event->quota->rating_group, NULL);
 	} else if (event->type == SL_EVENT_RULE_EXPIRED) {
 		sl_log(SL_LOG_INFO, "rule-expired", "imsi", "%s", event->imsi, "rule", "%s", event->rule_id,
 		       "version", "%u", event->version, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/metrics.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "base/cleanup.h"
 #include "redirect/servers.h"
 #include "run/agent.h"
+#include "run/modules.h"
 #include "run/policy.h"
 
 #define MAX_FILLS 32
@@ -90,6 +92,11 @@ static void add_events(struct sl_metrics *out, const struct sl_agent *agent)
 		[SL_EVENT_SESSION_RELEASED] = "session-released",
 		[SL_EVENT_REPAIRED] = "repaired",
 		[SL_EVENT_RULE_POLICED] = "rule-policed",
+		[SL_EVENT_SESSION_POLICED] = "session-policed",
+		[SL_EVENT_RULE_PREEMPTED] = "rule-preempted",
+		[SL_EVENT_QUOTA_THRESHOLD] = "quota-threshold",
+		[SL_EVENT_QUOTA_USED_UP] = "quota-used-up",
+		[SL_EVENT_QUOTA_GRANTED] = "quota-granted",
 	};
 
 	_Static_assert(SL_ARRAY_SIZE(events) == SL_EVENT_TYPES, "an event has no name");
@@ -114,21 +121,143 @@ static void add_fills(struct sl_metrics *out, const struct sl_agent *agent)
 		sl_metric(out, fills[i].used, "map", fills[i].name, NULL);
 }
 
+struct pools {
+	const char *kind;
+	struct sl_qos_pool_status of[SLUICE_DIRECTIONS];
+};
+
+static void add_pool(struct sl_metrics *out, const char *name, const char *help, const uint32_t *values)
+{
+	sl_metric_family(out, name, SL_METRIC_GAUGE, help);
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		sl_metric(out, values[direction], "direction", directions[direction], NULL);
+}
+
+static void add_forecast(struct sl_metrics *out, const struct pools *pools)
+{
+	sl_metric_family(
+		out, "sluice_classes_seconds_left", SL_METRIC_GAUGE,
+		"Until all are used, if that goes on as in the last ten minutes; absent: it does not grow.");
+	for (int kind = 0; kind < 2; kind++)
+		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+			if (pools[kind].of[direction].seconds_left != UINT32_MAX)
+				sl_metric(out, pools[kind].of[direction].seconds_left, "kind",
+					  pools[kind].kind, "direction", directions[direction], NULL);
+}
+
+static void add_queues(struct sl_metrics *out, const struct sl_agent *agent)
+{
+	struct sl_qos_class_stats total[SLUICE_DIRECTIONS];
+
+	/* no value rather than a wrong one */
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (sl_qos_read_total(agent->qos, direction, &total[direction], NULL) < 0)
+			return;
+	sl_metric_family(out, "sluice_classes_dropped_packets_total", SL_METRIC_COUNTER,
+			 "Packets dropped by the queues of HTB classes.");
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		sl_metric(out, total[direction].dropped_packets, "direction", directions[direction], NULL);
+	sl_metric_family(out, "sluice_classes_backlog_bytes", SL_METRIC_GAUGE,
+			 "Bytes that wait in the queues of HTB classes.");
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		sl_metric(out, total[direction].backlog_bytes, "direction", directions[direction], NULL);
+}
+
 static void add_classes(struct sl_metrics *out, const struct sl_agent *agent)
 {
-	struct sl_qos_pool_status pools[SLUICE_DIRECTIONS];
+	struct pools pools[2] = {{.kind = "classes"}, {.kind = "trees"}};
+	uint32_t size[2][SLUICE_DIRECTIONS], ready[2][SLUICE_DIRECTIONS], used[2][SLUICE_DIRECTIONS];
+
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		sl_qos_pool_status(agent->qos, direction, &pools[0].of[direction]);
+		sl_qos_tree_status(agent->qos, direction, &pools[1].of[direction]);
+		for (int kind = 0; kind < 2; kind++) {
+			size[kind][direction] = pools[kind].of[direction].size;
+			ready[kind][direction] = pools[kind].of[direction].ready;
+			used[kind][direction] = pools[kind].of[direction].used;
+		}
+	}
+	add_pool(out, "sluice_classes", "HTB classes of the pool when it is built.", size[0]);
+	add_pool(out, "sluice_classes_ready", "HTB classes that are built.", ready[0]);
+	add_pool(out, "sluice_classes_used", "HTB classes that rules have.", used[0]);
+	add_pool(out, "sluice_trees", "HTB trees, a session's AMBR each, when all are built.", size[1]);
+	add_pool(out, "sluice_trees_ready", "HTB trees that are built.", ready[1]);
+	add_pool(out, "sluice_trees_used", "HTB trees that sessions have.", used[1]);
+	add_forecast(out, pools);
+	add_queues(out, agent);
+}
+
+static const char *resource(const struct sl_load_view *view)
+{
+	return view->apn ? view->apn : "";
+}
+
+/* One of what a view says; families come one after the other. */
+struct load_family {
+	struct sl_metrics *out;
+	size_t offset; /* of a uint64_t[SLUICE_DIRECTIONS] */
+};
+
+static void add_load_directions(const struct sl_load_view *view, void *user)
+{
+	const struct load_family *family = user;
+	const uint64_t *values = (const uint64_t *)((const char *)view + family->offset);
 
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		sl_qos_pool_status(agent->qos, direction, &pools[direction]);
-	sl_metric_family(out, "sluice_classes", SL_METRIC_GAUGE, "HTB classes of the pool when it is built.");
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		sl_metric(out, pools[direction].size, "direction", directions[direction], NULL);
-	sl_metric_family(out, "sluice_classes_ready", SL_METRIC_GAUGE, "HTB classes that are built.");
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		sl_metric(out, pools[direction].ready, "direction", directions[direction], NULL);
-	sl_metric_family(out, "sluice_classes_used", SL_METRIC_GAUGE, "HTB classes that rules have.");
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		sl_metric(out, pools[direction].used, "direction", directions[direction], NULL);
+		if (values[direction] != UINT64_MAX)
+			sl_metric_real(family->out, (double)values[direction] / 8, "apn", resource(view),
+				       "direction", directions[direction], NULL);
+}
+
+static void add_load_rules(const struct sl_load_view *view, void *user)
+{
+	sl_metric(user, view->rules, "apn", resource(view), NULL);
+}
+
+static void add_load_sessions(const struct sl_load_view *view, void *user)
+{
+	sl_metric(user, view->sessions, "apn", resource(view), NULL);
+}
+
+static void add_load(struct sl_metrics *out, const struct sl_agent *agent)
+{
+	static const struct {
+		const char *name, *help;
+		size_t offset;
+	} families[] = {
+		{"sluice_load_capacity_bytes_per_second",
+		 "Rate of the link (apn \"\") or cap of an APN; 0: none.",
+		 offsetof(struct sl_load_view, capacity)},
+		{"sluice_load_used_bytes_per_second", "What rules permitted over the last five seconds.",
+		 offsetof(struct sl_load_view, used)},
+		{"sluice_load_reserve_bytes_per_second", "What guaranteed rates may take; no value: any.",
+		 offsetof(struct sl_load_view, reserve)},
+		{"sluice_load_reserved_bytes_per_second", "What guaranteed rates have taken.",
+		 offsetof(struct sl_load_view, reserved)},
+		{"sluice_load_headroom_bytes_per_second", "What one more guaranteed rate may take.",
+		 offsetof(struct sl_load_view, headroom)},
+	};
+	uint64_t refused, preempted;
+
+	for (size_t i = 0; i < SL_ARRAY_SIZE(families); i++) {
+		struct load_family family = {.out = out, .offset = families[i].offset};
+
+		sl_metric_family(out, families[i].name, SL_METRIC_GAUGE, families[i].help);
+		sl_control_each_load(agent->control, add_load_directions, &family);
+	}
+	sl_metric_family(out, "sluice_load_gbr_rules", SL_METRIC_GAUGE,
+			 "Rules with a guaranteed rate, of the link (apn \"\") and of APNs.");
+	sl_control_each_load(agent->control, add_load_rules, out);
+	sl_metric_family(out, "sluice_load_sessions", SL_METRIC_GAUGE,
+			 "Sessions in force, of the link (apn \"\") and of APNs.");
+	sl_control_each_load(agent->control, add_load_sessions, out);
+	sl_control_count_guarantees(agent->control, &refused, &preempted);
+	sl_metric_family(out, "sluice_guarantees_refused_total", SL_METRIC_COUNTER,
+			 "Rules that were refused for want of room for their guaranteed rate.");
+	sl_metric(out, refused, NULL);
+	sl_metric_family(out, "sluice_guarantees_preempted_total", SL_METRIC_COUNTER,
+			 "Rules that lost their guaranteed rate to another.");
+	sl_metric(out, preempted, NULL);
 }
 
 /* --- packets -------------------------------------------------------------------------------- */
@@ -277,7 +406,7 @@ static void count_host(const struct sl_server_view *view, void *user)
 
 	if (view->error)
 		hosts->failing++;
-	else if (view->count)
+	else if (view->open->count)
 		hosts->resolved++;
 	else
 		hosts->unknown++;
@@ -320,10 +449,12 @@ void sl_metrics_of_agent(struct sl_metrics *metrics, void *user)
 	add_events(metrics, agent);
 	add_fills(metrics, agent);
 	add_classes(metrics, agent);
+	add_load(metrics, agent);
 	add_packets(metrics, agent);
 	add_usage(metrics, agent);
 	add_hooks(metrics, agent);
 	sl_policy_metrics(metrics, agent);
+	sl_modules_metrics(metrics, agent);
 	add_reports(metrics, agent);
 	add_grpc(metrics, agent);
 	add_redirects(metrics, agent);

@@ -8,13 +8,14 @@
 #include "catalog/directory.h"
 #include "desired/desired.h"
 #include "http/metrics.h"
+#include "run/modules.h"
 
 bool sl_policy_is_desired(const char *imsi, const struct sl_address *address,
 			  const struct sl_install *install, void *user)
 {
 	const struct sl_agent *agent = user;
 
-	return sl_desired_owns(agent->desired, imsi, address, install);
+	return sl_desired_owns(agent->desired, imsi, address, install) || sl_modules_own(agent, imsi, install);
 }
 
 static void on_read(void *user)
@@ -23,8 +24,10 @@ static void on_read(void *user)
 	struct sl_policy_status status;
 
 	sl_policy_directory_status(agent->policy, &status);
-	if (!status.problem)
+	if (!status.problem) {
 		sl_desired_catalog_changed(agent->desired, sl_policy_directory_catalog(agent->policy));
+		sl_modules_read(agent, sl_policy_directory_catalog(agent->policy));
+	}
 	if (agent->service.watchers)
 		sl_watch_policy(agent->service.watchers);
 }
@@ -42,13 +45,21 @@ static void on_repair(const struct sl_desired_repair *repair, void *user)
 		sl_watch_repair(agent->service.watchers, repair);
 }
 
+const struct sl_profile *sl_policy_profile(const char *name, void *user)
+{
+	const struct sl_agent *agent = user;
+
+	return sl_catalog_profile(sl_policy_directory_catalog(agent->policy), name);
+}
+
 int sl_policy_check(const struct sl_config *config, struct sl_error *err)
 {
+	const struct sl_access_names access = sl_settings_of_access(config);
 	struct sl_catalog *catalog = NULL;
 	int rc = 0;
 
 	if (config->policy_directory[0])
-		rc = sl_catalog_load(config->policy_directory, &catalog, err);
+		rc = sl_catalog_load_with(config->policy_directory, access.name, sl_modules_sections(), &catalog, err);
 	sl_catalog_free(catalog);
 	return rc;
 }
@@ -70,18 +81,49 @@ static void add_directory(struct sl_metrics *out, const struct sl_policy_directo
 	sl_metric(out, !status.problem, NULL);
 }
 
+struct profile_metrics {
+	struct sl_metrics *out;
+	uint32_t missing;
+};
+
+/* Those of the policy directory: their number has a bound. */
+static void add_profile(const struct sl_profile_view *view, void *user)
+{
+	struct profile_metrics *metrics = user;
+
+	if (view->missing) {
+		metrics->missing++;
+		return;
+	}
+	sl_metric(metrics->out, view->shaped, "profile", view->name, "kept", "shaped", NULL);
+	sl_metric(metrics->out, view->policed, "profile", view->name, "kept", "policed", NULL);
+}
+
+static void add_profiles(struct sl_metrics *out, const struct sl_agent *agent)
+{
+	struct profile_metrics metrics = {.out = out};
+
+	sl_metric_family(out, "sluice_profile_sessions", SL_METRIC_GAUGE,
+			 "Sessions with a QoS profile, by how its rates are kept.");
+	sl_control_each_profile(agent->control, add_profile, &metrics);
+	sl_metric_family(out, "sluice_profiles_missing", SL_METRIC_GAUGE,
+			 "QoS profiles that rules in force have and the policy directory does not any more.");
+	sl_metric(out, metrics.missing, NULL);
+}
+
 void sl_policy_metrics(struct sl_metrics *out, const struct sl_agent *agent)
 {
 	struct sl_desired_status status;
 
 	if (agent->policy)
 		add_directory(out, agent->policy);
+	add_profiles(out, agent);
 	sl_desired_status(agent->desired, &status);
 	sl_metric_family(out, "sluice_desired_subscribers", SL_METRIC_GAUGE,
 			 "Subscribers that SetSessionRules has set rules for.");
 	sl_metric(out, status.subscribers, NULL);
 	sl_metric_family(out, "sluice_desired_failing_rules", SL_METRIC_GAUGE,
-			 "Desired rules that a session has refused and that are tried again.");
+			 "Desired rules that a session has refused or the policy directory does not have.");
 	sl_metric(out, status.failing, NULL);
 	sl_metric_family(out, "sluice_desired_repairs_total", SL_METRIC_COUNTER,
 			 "Desired rules that were missing, different or still there.");
@@ -106,12 +148,16 @@ int sl_policy_start(struct sl_agent *agent, struct sl_error *err)
 	if (sl_desired_new(&config, &agent->desired) < 0)
 		return sl_error(err, ENOMEM, "out of memory");
 	if (agent->config->policy_directory[0]) {
-		int rc = sl_policy_directory_open(agent->base, agent->config->policy_directory, on_read,
-						  agent, &agent->policy, err);
+		int rc = sl_policy_directory_open(agent->base, agent->config->policy_directory,
+						  agent->access.name, sl_modules_sections(), on_read, agent, &agent->policy,
+						  err);
 
 		if (rc < 0)
 			return rc;
 		sl_desired_catalog_changed(agent->desired, sl_policy_directory_catalog(agent->policy));
+		sl_modules_read(agent, sl_policy_directory_catalog(agent->policy));
+	} else {
+		sl_modules_read(agent, NULL);
 	}
 	return sl_desired_start(agent->desired, agent->base, agent->config->desired_check_interval_ms, err);
 }

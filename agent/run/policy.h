@@ -13,6 +13,8 @@ void sl_policy_stop(struct sl_agent *agent);
 bool sl_policy_is_desired(const char *imsi, const struct sl_address *address,
 			  const struct sl_install *install, void *user);
 
+const struct sl_profile *sl_policy_profile(const char *name, void *user);
+
 /* For --check: a running agent goes on with the rules before, but who asks wants to know. -EINVAL and
  * FILE:LINE. */
 int sl_policy_check(const struct sl_config *config, struct sl_error *err);

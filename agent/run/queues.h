@@ -8,4 +8,7 @@
 /* The qdiscs, the first classes, and the timer that builds the rest. */
 int sl_queues_start(struct sl_agent *agent, struct sl_error *err);
 
+/* About once a second: devices whose transmit queues have changed, or that were made anew. */
+void sl_queues_follow(struct sl_agent *agent);
+
 #endif

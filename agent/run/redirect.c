@@ -122,6 +122,10 @@ int sl_redirect_start(struct sl_agent *agent, struct sl_error *err)
 
 	if (from->redirect.portal_port == 0)
 		return 0;
+	rc = sl_route_claim(&(struct sl_route){from->redirect.table, from->redirect.rule_priority},
+			    &agent->claims, err);
+	if (rc < 0)
+		return rc;
 	_Static_assert(sizeof(servers.nameserver) == sizeof(from->redirect.nameserver), "the same list");
 	memcpy(servers.nameserver, from->redirect.nameserver, sizeof(servers.nameserver));
 	rc = sl_portal_new(&portal, &agent->portal, err);
@@ -143,7 +147,7 @@ static int lead_to_portal(struct sl_agent *agent, uint32_t *added, struct sl_err
 		.table = agent->config->redirect.table,
 		.priority = agent->config->redirect.rule_priority,
 	};
-	int rc = sl_route_add(&route, added, err);
+	int rc = sl_route_add(&route, &agent->claims, added, err);
 
 	for (uint32_t family = 4; rc == 0 && family <= 6; family += 2)
 		if (sl_portal_socket(agent->portal, family) >= 0)
@@ -177,7 +181,7 @@ int sl_redirect_serve(struct sl_agent *agent, struct sl_error *err)
 		return rc;
 	/* an earlier run may have had a portal */
 	if (!agent->portal)
-		return sl_route_remove(err);
+		return sl_route_remove(&agent->claims, err);
 	sl_control_each_rule(agent->control, seed, agent);
 	rc = lead_to_portal(agent, NULL, err);
 	if (rc == 0)
@@ -189,4 +193,5 @@ void sl_redirect_stop(struct sl_agent *agent)
 {
 	sl_servers_free(agent->servers);
 	sl_portal_free(agent->portal);
+	sl_claims_release(&agent->claims);
 }

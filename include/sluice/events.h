@@ -11,6 +11,7 @@
 
 enum sluice_event_type {
 	SLUICE_EVENT_DROP = 1,
+	SLUICE_EVENT_QUOTA = 2,
 };
 
 struct sluice_drop_event {
@@ -31,6 +32,15 @@ struct sluice_drop_event {
 	__u8 destination[16];
 };
 
+/* A quota has come to its threshold, or is used up; once a grant. */
+struct sluice_quota_event {
+	enum sluice_event_type type;
+	__u32 quota; /* slot */
+	__u32 flags; /* enum sluice_quota_state: what is so now and was not before */
+	__u32 reserved;
+};
+
 _Static_assert(sizeof(struct sluice_drop_event) == 80, "drop event");
+_Static_assert(sizeof(struct sluice_quota_event) == 16, "quota event");
 
 #endif

@@ -85,9 +85,12 @@ static inline __u32 sluice_index6_bucket(__u64 prefix, __u32 buckets)
 	return 1 + (__u32)((prefix * 0x9e3779b97f4a7c15ull >> 32) * buckets >> 32);
 }
 
+/* Bit of a binding's usage: what the rule permits is charged to a quota (sluice/quota.h). */
+#define SLUICE_USAGE_QUOTA 0x80000000u
+
 /* What one rule means for one session: stable for the life of (session, rule, version). */
 struct sluice_binding {
-	__u32 usage;	      /* slot in usage and usage_owners */
+	__u32 usage;	      /* slot in usage and usage_owners; SLUICE_USAGE_QUOTA: and in quota_of */
 	__u16 uplink_class;   /* HTB minor on core devices, 0 = the default class */
 	__u16 downlink_class; /* HTB minor on access devices, 0 = the default class */
 	__u64 deadline_ns;    /* hard timeout: no match from here on; 0 = none */
@@ -113,7 +116,8 @@ struct sluice_policy {
 	__u32 bindings;	     /* first overflow binding, for ordinals >= SLUICE_INLINE_BINDINGS */
 	__u32 endpoint_tag;  /* sluice_endpoint_tag of the address that leads here */
 	__u16 rules;
-	__u16 flags; /* enum sluice_policy_flags */
+	__u8 flags; /* enum sluice_policy_flags */
+	__u8 apn;   /* number of the session's APN, from 1 on; 0: none that the configuration has */
 	struct sluice_binding binding[SLUICE_INLINE_BINDINGS];
 };
 
@@ -132,6 +136,7 @@ static inline __u32 sluice_endpoint_tag(__u32 family, __u32 word0, __u32 word1)
 /* Bits of sluice_policy.flags */
 enum sluice_policy_flags {
 	SLUICE_POLICY_OPTIONS = 1 << 0, /* an entry asks for IP or TCP options: they must be read first */
+	SLUICE_POLICY_FINAL = 1 << 1,	/* the next slot is what judges packets whose quota is used up */
 };
 
 /*
@@ -217,6 +222,9 @@ struct sluice_match6_block {
 /* Branches from the root to a leaf. The tree is cut there, and longer leaves are scanned. */
 #define SLUICE_TREE_DEPTH 24
 
+/* Trees of one list. */
+#define SLUICE_TREES 3
+
 /*
  * branches: value. A packet is three words, none of which uses its highest bit,
  * so that a difference tells which is less: the remote address (IPv4 in the
@@ -225,6 +233,12 @@ struct sluice_match6_block {
  * whose key is below the pivot goes to child 1, all others to child 0. A leaf
  * holds, in order, every entry that can match there; that they do is checked in
  * full there, so that a word may say less than the packet.
+ *
+ * A list whose entries resist one tree lies in several. The root then says
+ * `both`, and nothing else: child 0 is a tree, child 1 the rest, which is a tree
+ * or says `both` again. A packet searches each of them, and of the rules found
+ * the one with the smallest ordinal decides; where two trees find the same rule,
+ * the first tree's entry does. A tree without branches is one leaf.
  */
 struct sluice_branch {
 	__u64 pivot;
@@ -233,7 +247,8 @@ struct sluice_branch {
 	__u16 count[2]; /* entries of a leaf */
 	__u8 first;	/* 1: the key is the first word, */
 	__u8 second;	/* or the second */
-	__u16 reserved;
+	__u8 both;	/* 1: no turn. Only the first branches of a list, fewer than SLUICE_TREES */
+	__u8 reserved;
 };
 
 /* The fields of the third word. A port is one more than it is; 0: the packet has none. */
@@ -274,6 +289,22 @@ struct sluice_steer {
 	__u32 reserved;
 };
 
+/*
+ * marks: value; index = the low 16 bits of skb->mark of an uplink packet on a
+ * core device: an HTB minor, or SLUICE_MARK_APN + the number of an APN for what
+ * that APN sends without a class of its own.
+ */
+struct sluice_mark {
+	__u32 vlan; /* IEEE 802.1Q id, 1 to 4094, that is pushed; 0: none */
+	__u32 name; /* of an APN's number: hash of the name that it belongs to, over restarts; 0: free */
+};
+
+/* neighbours: key; the value is the VLAN (1 to 4094) that this host's ARP and ND for it is sent to */
+struct sluice_neighbour {
+	__u32 family;	  /* 4 or 6 */
+	__u8 address[16]; /* network order; IPv4 in the first four, zeros behind it */
+};
+
 /* portal: key; the value is a listening TCP socket, which the kernel takes out when it is closed */
 enum sluice_portal {
 	SLUICE_PORTAL_IPV4,
@@ -311,10 +342,12 @@ struct sluice_answers {
 
 /* settings: the one value that all programs read */
 struct sluice_settings {
-	__u32 layout;	    /* SLUICE_LAYOUT */
-	__u32 unknown_drop; /* 1: packets of unknown subscribers are dropped, 0: they pass */
-	__u32 watch_drops;  /* 1: a record in the events ring for each dropped packet */
-	__u32 epoch;	    /* of the agent's last start, seconds since 1970; no packet reads it */
+	__u32 layout;	     /* SLUICE_LAYOUT */
+	__u32 unknown_drop;  /* 1: packets of unknown subscribers are dropped, 0: they pass */
+	__u32 watch_drops;   /* 1: a record in the events ring for each dropped packet */
+	__u32 epoch;	     /* of the agent's last start, seconds since 1970; no packet reads it */
+	__u32 egress_queues; /* 1: a device is in egress_devices, 0: none is, and packets need not look */
+	__u32 reserved;
 };
 
 /* --- read by the agent and by people only ------------------------------- */
@@ -342,6 +375,9 @@ struct sluice_session_record {
 	__u64 ambr_uplink;  /* bit/s, 0 = none */
 	__u64 ambr_downlink;
 	__u32 downlink_meter;
+	__u16 uplink_tree; /* HTB minor of the class that holds the AMBR's queues; 0: none */
+	__u16 downlink_tree;
+	__u32 reserved;
 	/*
 	 * Usage slot + 1 of a rule that has gone and whose drops are about to become the
 	 * default drop's: then `folded` is to be `folding`, however often. 0: none.
@@ -393,6 +429,14 @@ enum sluice_redirect {
 	SLUICE_REDIRECT_URL = 3,
 };
 
+/* How the rates of a rule are kept. */
+enum sluice_rate_backend {
+	SLUICE_RATE_DEFAULT = 0, /* as qos.backend says */
+	SLUICE_RATE_SHAPE = 1,
+	SLUICE_RATE_POLICE = 2,
+	SLUICE_RATE_AUTO = 3,
+};
+
 /* rules: value; one row per distinct content, shared by all sessions that have it */
 struct sluice_rule_record {
 	char id[SLUICE_RULE_ID_SIZE];
@@ -406,10 +450,16 @@ struct sluice_rule_record {
 	__u64 gbr_downlink;
 	__u32 hard_timeout_s; /* 0 = none */
 	__u32 rating_group;
-	__u32 redirect;	 /* enum sluice_redirect; its flows follow from the server's addresses */
-	__u32 steer;	 /* slot in steers + 1; 0: none */
-	__u32 is_static; /* the content comes from the policy directory */
-	__u32 reserved;
+	__u32 redirect; /* enum sluice_redirect; its flows follow from the server's addresses */
+	__u32 steer;	/* slot in steers + 1; 0: none */
+	__u8 is_static; /* the content comes from the policy directory */
+	__u8 is_final;	/* in force for what a used-up quota no longer lets pass, and for nothing else */
+	__u8 backend;	/* enum sluice_rate_backend */
+	__u8 arp_level; /* allocation and retention priority, 1 (best) to 15; 0: not given */
+	__u8 arp_may_preempt;
+	__u8 arp_may_be_preempted;
+	__u16 class_id;			   /* QCI, 5QI or an operator's own; 0: not given */
+	char profile[SLUICE_PROFILE_SIZE]; /* QoS profile that rates, ARP and class follow; empty: none */
 	char redirect_address[SLUICE_REDIRECT_SIZE];
 };
 
@@ -454,6 +504,7 @@ _Static_assert(sizeof(struct sluice_usage) == 64, "a usage slot is one cache lin
 _Static_assert(sizeof(struct sluice_flow) == 72, "flow");
 _Static_assert(sizeof(struct sluice_terms) == 11, "terms");
 _Static_assert(sizeof(struct sluice_steer) == 48, "steer");
+_Static_assert(sizeof(struct sluice_mark) == 8, "the kernel spaces elements by eight bytes");
 _Static_assert(sizeof(struct sluice_session_record) % 8 == 0, "session record");
 _Static_assert(sizeof(struct sluice_rule_record) % 8 == 0, "rule record");
 _Static_assert(sizeof(struct sluice_usage_owner) % 8 == 0, "usage owner");

@@ -33,6 +33,17 @@
 /* Longer is not a packet: 65,535 segments with 127 bytes of headers each are less. */
 #define SLUICE_METER_BYTES_MAX ((1u << 23) - 1)
 
+/*
+ * After the meters of rules and sessions, of which there are `meters`, come
+ * those that are always there: of the link (apn 0) and of each APN by its number.
+ */
+#define SLUICE_METERS_FIXED (SLUICE_DIRECTIONS * (SLUICE_APNS + 1))
+
+static inline __u32 sluice_meter_fixed(__u32 meters, __u32 apn, __u32 direction)
+{
+	return meters + apn * SLUICE_DIRECTIONS + direction;
+}
+
 #define SLUICE_METER_RATE_MIN 8000ull	      /* bit/s */
 #define SLUICE_METER_RATE_MAX 400000000000ull /* bit/s */
 

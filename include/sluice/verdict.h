@@ -25,7 +25,12 @@
 	X(PORTAL_DOWN, "portal-down", "for the portal, but no agent is running")                         \
 	X(INTERFACE_MISSING, "interface-missing", "the rule sends it to an interface that is not there") \
 	X(RATE_RULE, "rate-rule", "above the rule's MBR, which is policed")                              \
-	X(RATE_SESSION, "rate-session", "above the session's AMBR")
+	X(RATE_SESSION, "rate-session", "above the session's AMBR")                                      \
+	X(RATE_APN, "rate-apn", "above what its APN may have in all")                                    \
+	X(RATE_LINK, "rate-link", "above what the link may have in all")                                 \
+	X(QUOTA, "quota-used-up", "the quota is used up and nothing is left open")                       \
+	X(IDS_LIMIT, "ids-limit", "above an IDS rule's limit")                                           \
+	X(IDS_BLOCK, "ids-block", "of something that an IDS rule or an operator has blocked")
 
 enum sluice_drop_reason {
 #define X(name, text, why) SLUICE_DROP_##name,

@@ -115,7 +115,8 @@ static void prepare(struct load *load, struct agent *agent, const char *path, en
 		    bool mbr, uint32_t first)
 {
 	*load = (struct load){.agent = agent, .path = path, .expected = expected, .next = first};
-	load->length = request_pack(IMSI_TEXT, ADDRESS_TEXT, mbr, load->request, sizeof(load->request));
+	load->length = request_pack(IMSI_TEXT, ADDRESS_TEXT, mbr ? REQUEST_MBR : REQUEST_NO_RATE,
+				    load->request, sizeof(load->request));
 	load->imsi_at = find(load, IMSI_TEXT);
 	load->address_at = find(load, ADDRESS_TEXT);
 }

@@ -36,9 +36,10 @@ static void write_configuration(const struct agent *agent, uint32_t sessions)
 		"startup: serve\n"
 		"datapath: {mode: tc}\n"
 		"qos: {pool: %u}\n"
-		"limits: {sessions: %u, usage: %u}\n"
+		"limits: {sessions: %u, usage: %u, meters: %u}\n"
 		"log: {level: warning}\n",
-		agent->directory, getpid(), AGENT_CLASS_POOL, sessions, sessions * AGENT_COUNTERS);
+		agent->directory, getpid(), AGENT_CLASS_POOL, sessions, sessions * AGENT_COUNTERS,
+		sessions * 2 + 64);
 }
 
 static void remove_directory(const struct agent *agent)

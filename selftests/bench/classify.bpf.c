@@ -51,10 +51,11 @@ int classify(struct __sk_buff *skb)
 	const struct sluice_packet *packet = bpf_map_lookup_elem(&packets, &slot);
 	const struct sluice_policy *policy;
 	struct match_search search;
+	__u32 number;
 
 	if (!packet)
 		return 1;
-	policy = session_indexed(packet, SLUICE_UPLINK);
+	policy = session_indexed(packet, SLUICE_UPLINK, &number);
 	if (!policy) {
 		missed++;
 		return 1;

@@ -41,6 +41,9 @@
 
 static const uint32_t sizes[] = {1, 8, 32, 256, RULES};
 
+/* Nanoseconds that the stage may take more than an empty program. */
+static const double goals[SL_ARRAY_SIZE(sizes)] = {40, 45, 55, 90, 120};
+
 struct rules {
 	struct sluice_flow flow[RULES];
 	struct sl_rule rule[RULES];
@@ -320,6 +323,19 @@ static void keep_worst(struct figures *worst, const struct figures *figures)
 		worst->compile_ms = figures->compile_ms;
 }
 
+/* Shapes that resist one tree have rows of their own. */
+static void report_shape(FILE *rows, enum classify_shape shape, size_t size, const struct figures *figures)
+{
+	char mode[64];
+
+	if (shape != CLASSIFY_TURNS && shape != CLASSIFY_THIRDS)
+		return;
+	snprintf(mode, sizeof(mode), "%u rules: the stage alone, %s", sizes[size],
+		 classify_shape_names[shape]);
+	bench_row(rows, "classify", mode, figures->stage, "ns", "its goal", goals[size],
+		  figures->stage / goals[size]);
+}
+
 /* The empty program's time is taken off of the first two already. */
 static void report(FILE *rows, uint32_t count, const struct figures *worst)
 {
@@ -369,6 +385,7 @@ int main(int argc, char **argv)
 			printf("%-10s %-10s %6u %9.0f ns %13.0f ns %8u %10u %7.2f ms\n", "classify",
 			       classify_shape_names[shape], sizes[size], figures.stage, figures.whole,
 			       figures.blocks, figures.branches, figures.compile_ms);
+			report_shape(rows, (enum classify_shape)shape, size, &figures);
 			worst.empty = figures.empty;
 			keep_worst(&worst, &figures);
 		}

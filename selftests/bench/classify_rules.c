@@ -7,7 +7,12 @@
 #define TCP 6
 #define UDP 17
 
-const char *const classify_shape_names[CLASSIFY_SHAPES] = {"prefixes", "ports", "mixed ACL", "IPv6"};
+/* Protocols that nobody has, RFC 5237 and IANA's list. */
+#define UNASSIGNED	 149
+#define UNASSIGNED_COUNT 100
+
+const char *const classify_shape_names[CLASSIFY_SHAPES] = {
+	"prefixes", "ports", "mixed ACL", "IPv6", "by turns", "thirds", "wide", "ranges", "both ends"};
 
 static uint32_t below(unsigned int *seed, uint32_t bound)
 {
@@ -63,6 +68,24 @@ static void ipv6_flow(unsigned int *seed, uint32_t number, struct sluice_flow *f
 		set_port(flow, TCP, 1 + below(seed, 60000), 0);
 }
 
+/* Prefixes of all lengths in few networks, so that most lie in others. */
+static void wide_flow(unsigned int *seed, struct sluice_flow *flow)
+{
+	uint8_t address[4] = {(uint8_t)(100 + below(seed, 40)), (uint8_t)below(seed, 256),
+			      (uint8_t)below(seed, 256), (uint8_t)below(seed, 256)};
+
+	set_remote(flow, address, (uint8_t)(8 + below(seed, 25)));
+	if (below(seed, 2))
+		set_port(flow, below(seed, 2) ? TCP : UDP, 1 + below(seed, 60000), 0);
+}
+
+static void range_flow(unsigned int *seed, struct sluice_flow *flow)
+{
+	uint32_t low = 1 + below(seed, 60000), width = below(seed, 5000);
+
+	set_port(flow, below(seed, 2) ? TCP : UDP, low, low + width > 65535 ? 65535 - low : width);
+}
+
 void classify_flows(enum classify_shape shape, uint32_t count, struct sluice_flow *flows)
 {
 	unsigned int seed = 7;
@@ -84,6 +107,34 @@ void classify_flows(enum classify_shape shape, uint32_t count, struct sluice_flo
 			break;
 		case CLASSIFY_PORTS:
 			set_port(flow, UDP, 1000 + number * 61, 0);
+			break;
+		case CLASSIFY_TURNS:
+			if (i % 2)
+				set_port(flow, UDP, 1000 + number * 61, 0);
+			else
+				set_remote(flow, address, 24);
+			break;
+		case CLASSIFY_THIRDS:
+			if (i % 3 == 0)
+				flow->protocol = (uint8_t)(UNASSIGNED + number % UNASSIGNED_COUNT);
+			else if (i % 3 == 1)
+				set_remote(flow, address, 24);
+			else
+				set_port(flow, TCP, 1000 + number * 61, 0);
+			break;
+		case CLASSIFY_WIDE:
+			wide_flow(&seed, flow);
+			break;
+		case CLASSIFY_RANGES:
+			range_flow(&seed, flow);
+			break;
+		case CLASSIFY_ENDS:
+			set_port(flow, UDP, 1000 + number * 61, 0);
+			if (i % 2) {
+				flow->local_port_low = flow->local_port_high = flow->remote_port_low;
+				flow->remote_port_low = 0;
+				flow->remote_port_high = 65535;
+			}
 			break;
 		case CLASSIFY_ACL:
 			acl_flow(&seed, flow);
@@ -113,4 +164,6 @@ void classify_packet(const struct sluice_flow *flow, uint32_t family, uint32_t s
 	out->remote_port = (uint16_t)(flow->remote_port_low +
 				      below(&state, 1u + flow->remote_port_high - flow->remote_port_low));
 	out->local_port = (uint16_t)(1024 + below(&state, 60000));
+	if (flow->local_port_low == flow->local_port_high)
+		out->local_port = flow->local_port_low;
 }

@@ -12,6 +12,11 @@ enum classify_shape {
 	CLASSIFY_PORTS,	   /* a UDP port each */
 	CLASSIFY_ACL,	   /* nested prefixes, port ranges, wildcards, each of them in some rules */
 	CLASSIFY_IPV6,	   /* prefixes of 48 to 128 bits, some with ports */
+	CLASSIFY_TURNS,	   /* by turns a /24 and a UDP port */
+	CLASSIFY_THIRDS,   /* by turns a protocol, a /24 and a TCP port */
+	CLASSIFY_WIDE,	   /* prefixes of 8 to 32 bits one inside the other, half of them with ports */
+	CLASSIFY_RANGES,   /* port ranges that overlap */
+	CLASSIFY_ENDS,	   /* by turns a port of the subscriber's and a remote one */
 	CLASSIFY_SHAPES,
 };
 

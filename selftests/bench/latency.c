@@ -50,7 +50,7 @@ static void pack(uint32_t subscriber, uint8_t *out, size_t size, size_t *length)
 	snprintf(imsi, sizeof(imsi), "00101%010u", subscriber);
 	snprintf(address, sizeof(address), "%u.%u.%u.%u", number >> 24, number >> 16 & 255, number >> 8 & 255,
 		 number & 255);
-	*length = request_pack(imsi, address, false, out, size);
+	*length = request_pack(imsi, address, REQUEST_NO_RATE, out, size);
 }
 
 static void on_done(enum sl_grpc_status status, const char *text, const uint8_t *message, size_t length,

@@ -6,9 +6,9 @@
 #include "magma/lte/pipelined.pb-c.h"
 #include "rig.h"
 
-#define MBR 10000000 /* bit/s */
+#define RATE 10000000 /* bit/s */
 
-size_t request_pack(const char *imsi, const char *address, bool mbr, uint8_t *out, size_t size)
+size_t request_pack(const char *imsi, const char *address, enum request_rate rate, uint8_t *out, size_t size)
 {
 	Magma__Lte__FlowMatch match[BENCH_RULES][2];
 	Magma__Lte__FlowDescription flow[BENCH_RULES][2];
@@ -18,6 +18,7 @@ size_t request_pack(const char *imsi, const char *address, bool mbr, uint8_t *ou
 	Magma__Lte__VersionedPolicy *policies[BENCH_RULES];
 	Magma__Lte__FlowQos qos = MAGMA__LTE__FLOW_QOS__INIT;
 	Magma__Lte__SubscriberID sid = MAGMA__LTE__SUBSCRIBER_ID__INIT;
+	Magma__Lte__AggregatedMaximumBitrate ambr = MAGMA__LTE__AGGREGATED_MAXIMUM_BITRATE__INIT;
 	Magma__Lte__ActivateFlowsRequest request = MAGMA__LTE__ACTIVATE_FLOWS_REQUEST__INIT;
 	char id[BENCH_RULES][16];
 	size_t length;
@@ -43,9 +44,12 @@ size_t request_pack(const char *imsi, const char *address, bool mbr, uint8_t *ou
 		policy[r].version = 1;
 		policies[r] = &policy[r];
 	}
-	qos.max_req_bw_ul = qos.max_req_bw_dl = MBR;
-	if (mbr)
+	qos.max_req_bw_ul = qos.max_req_bw_dl = RATE;
+	if (rate == REQUEST_MBR)
 		rule[0].qos = &qos;
+	ambr.max_bandwidth_ul = ambr.max_bandwidth_dl = RATE;
+	if (rate == REQUEST_AMBR)
+		request.apn_ambr = &ambr;
 	sid.id = (char *)imsi;
 	request.sid = &sid;
 	request.ip_addr = (char *)address;

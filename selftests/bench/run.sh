@@ -48,6 +48,13 @@ bench "$bin/latency" --agent "$build/sluiced" --calls $((calls / 2)) --rows "$bi
 bench "$bin/counters" "$bin/counters.rows"
 bench "$bin/classify" "$bin/classify.rows"
 bench "$bin/meter" "$bin/meter.rows"
+bench "$bin/ids" "$bin/ids.rows"
+bench "$bin/restart" "$bin/restart.rows"
+bench "$bin/teardown" "$bin/teardown.rows"
+bench "$bin/queues" "$bin/queues.rows"
+bench "$bin/sessions" "$bin/sessions.rows"
+bench "$bin/idle" "$bin/idle.rows" "$build/sluiced"
+bench selftests/bench/tcp.sh "$bin/tcp.rows"
 
 jq -s --arg date "$(date -u +%F)" --arg kernel "$(uname -r)" \
 	--arg cpu "$(awk -F': ' '/^model name/ { name = $2 } /^cpu family/ { family = $2 } /^model\t/ { model = $2 }
@@ -55,5 +62,6 @@ jq -s --arg date "$(date -u +%F)" --arg kernel "$(uname -r)" \
 	--arg command "make bench${QUICK:+ QUICK=$QUICK}" \
 	'map(. + {date: $date, kernel: $kernel, cpu: $cpu, command: $command})' \
 	"$bin"/path-shared.rows "$bin"/path-own.rows "$bin"/activations.rows "$bin"/latency.rows "$bin"/counters.rows \
-	"$bin"/classify.rows "$bin"/meter.rows >"$build/bench.json"
+	"$bin"/classify.rows "$bin"/meter.rows "$bin"/ids.rows "$bin"/restart.rows "$bin"/teardown.rows \
+	"$bin"/queues.rows "$bin"/sessions.rows "$bin"/idle.rows "$bin"/tcp.rows >"$build/bench.json"
 echo "rows: $build/bench.json"

@@ -90,6 +90,9 @@ struct bpfrun *bpfrun_open(void)
 	resize(run->tc->maps.usage, BPFRUN_USAGE);
 	resize(run->tc->maps.bindings, BPFRUN_BINDINGS);
 	resize(run->tc->maps.events, 4096);
+	resize(run->tc->maps.sessions, BPFRUN_SESSIONS);
+	resize(run->tc->maps.ids_dropped, BPFRUN_SESSIONS);
+	resize(run->tc->maps.ids_logs, 16);
 	err = sluice_tc__load(run->tc);
 	if (err)
 		fail_msg("the tc programs do not load: %s", strerror(-err));
@@ -185,6 +188,17 @@ void bpfrun_reset(struct bpfrun *run)
 		;
 	/* slot 0 stays empty, so that an index that was never written shows */
 	run->sessions = run->used = run->blocks4 = run->blocks6 = run->overflow = 1;
+}
+
+/* Packets of BPF_PROG_RUN are lo's. */
+void bpfrun_egress_queues(struct bpfrun *run, uint32_t queues)
+{
+	const uint32_t ifindex = 1;
+
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(run->tc->maps.egress_devices), &ifindex, &queues, BPF_ANY),
+		0);
+	run->settings->egress_queues = 1;
 }
 
 struct sluice_settings *bpfrun_settings(struct bpfrun *run)

@@ -80,6 +80,8 @@ void bpfrun_close(struct bpfrun *run);
 /* No sessions, all counters zero, unknown subscribers dropped, nobody watching. */
 void bpfrun_reset(struct bpfrun *run);
 struct sluice_settings *bpfrun_settings(struct bpfrun *run);
+/* The device that packets leave by has so many transmit queues with an HTB; until the reset. */
+void bpfrun_egress_queues(struct bpfrun *run, uint32_t queues);
 
 /* One rule with one match entry. */
 struct bpfrun_rule {

@@ -113,7 +113,7 @@ class Reader:
              "restrict": self.word("true", "false"), "rating_group": number, "mbr": rates, "app_name": text,
              "redirect": self.mapping({}, {"ipv4": text, "ipv6": text, "url": text, "sip_uri": text})}))
         result = self.mapping({"id": text, "version": number, "result": self.word("SUCCESS", "FAILURE")},
-                              {"names": self.list_of(text)})
+                              {"names": self.list_of(text), "note": text})
         count = self.mapping({"packets": number, "bytes": number})
         usage = self.mapping({"imsi": text, "ue": text, "rule": text, "version": number},
                              {"uplink": count, "downlink": count, "uplink_dropped": count,

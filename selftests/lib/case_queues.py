@@ -15,6 +15,8 @@ WINDOW = 1.5  # seconds
 TRIES = 4
 
 
+SHAPED = 1  # SessionRule.Rate of sluice.v1
+
 CLASS = re.compile(r"^class htb [0-9a-f]+:([0-9a-f]+) .* ceil (\d+)([KMGT]?)bit ", re.MULTILINE)
 THOUSANDS = {"": 1, "K": 10 ** 3, "M": 10 ** 6, "G": 10 ** 9, "T": 10 ** 12}
 
@@ -28,20 +30,29 @@ def kernel_rates(device):
 
 def expect_queues(run, queues):
     """Every rule that has a class of its own, with the rate that the kernel enforces. A class that was there at
-    the last such step is the same one still."""
+    the last such step is the same one still. Rules without an MBR below an AMBR share one, which is nobody's own."""
     roles = {"uplink": "core", "downlink": "access"}
     status = run.agent.status()
     rates = {direction: kernel_rates(next(hook.interface for hook in status.hooks if hook.role == role))
              for direction, role in roles.items()}
-    found, minors, used = {}, {}, {"uplink": set(), "downlink": set()}
+    found, minors = {}, {}
+    used, trees = {"uplink": set(), "downlink": set()}, {"uplink": set(), "downlink": set()}
     for session in run.agent.sessions():
-        for rule in session.rules if session.state != ENDED else ():
+        if session.state == ENDED:
+            continue
+        for direction in roles:
+            if getattr(session, "ambr_%s_rate" % direction) == SHAPED:
+                trees[direction].add(session.imsi)
+        for rule in session.rules:
             key = session.imsi, ipaddress.ip_address(session.address), rule.rule_id
             for direction in roles:
                 minor = getattr(rule, direction + "_class")
                 if not minor:
                     continue
-                used[direction].add(minor)
+                if getattr(session, "ambr_%s_rate" % direction) != SHAPED:
+                    used[direction].add(minor)
+                if not getattr(rule, "mbr_" + direction):
+                    continue
                 minors[key + (direction,)] = minor
                 found[key + (direction,)] = rates[direction].get(minor, "no such class %x" % minor)
     wanted = {}
@@ -56,7 +67,9 @@ def expect_queues(run, queues):
     run.minors = minors
 
     def released():
-        return all(pool.used == len(used[pool.direction]) for pool in run.agent.status().class_pools)
+        now = run.agent.status()
+        return (all(pool.used == len(used[pool.direction]) for pool in now.class_pools) and
+                all(pool.used == len(trees[pool.direction]) for pool in now.tree_pools))
 
     eventually("no class in use that no rule has", released)
 

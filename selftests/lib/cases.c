@@ -146,6 +146,7 @@ static int read_result(struct document_reader *reader, yaml_node_t *node, void *
 		DOCUMENT_FIELD(struct case_result, version, document_number, true),
 		{"result", read_success, offsetof(struct case_result, success), true},
 		DOCUMENT_FIELD(struct case_result, names, read_texts, false),
+		DOCUMENT_FIELD(struct case_result, note, document_text, false),
 	};
 
 	return document_mapping(reader, node, fields, SL_ARRAY_SIZE(fields), out);

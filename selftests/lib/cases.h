@@ -43,6 +43,7 @@ struct case_result {
 	uint32_t version;
 	bool success;
 	CASE_LIST(const char *) names; /* what the reason of a FAILURE has to name */
+	const char *note;	       /* of a SUCCESS: the reason that it comes with, checked on the wire */
 };
 
 enum case_origin { CASE_GX, CASE_GY, CASE_WILDCARD };

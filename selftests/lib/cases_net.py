@@ -143,8 +143,9 @@ class Run:
         log = self.agent.log_since(mark)
         for one, result in zip(answer.policy_results, content["results"]):
             if result["result"] == "SUCCESS":
-                if one.reason:
-                    raise Unmet("a reason for the success of %s: %s" % (one.rule_id, one.reason))
+                if bool(one.reason) != ("note" in result) or result.get("note", "") not in one.reason:
+                    raise Unmet("a reason for the success of %s: %s, not %s" % (
+                        one.rule_id, one.reason or "none", result.get("note", "none")))
                 continue
             if not one.reason:
                 raise Unmet("no reason for the failure of %s" % one.rule_id)

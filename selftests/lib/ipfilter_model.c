@@ -117,11 +117,12 @@ static void random_spec(uint64_t *state, int *wish, int count)
 		wish[i] = model_one_in(state, 2) ? 0 : model_one_in(state, 3) ? 1 : -1;
 }
 
-static void random_icmp_types(uint64_t *state, bool *types)
+static void random_icmp_types(uint64_t *state, int protocol, bool *types)
 {
 	int low;
 
-	if (!model_one_in(state, 6))
+	/* beside most other protocols such a rule never decides */
+	if (protocol == 1 ? model_one_in(state, 4) : !model_one_in(state, 6))
 		return;
 	for (int n = 1 + (int)model_random(state, 3); n > 0; n--) {
 		do
@@ -163,7 +164,7 @@ void model_rule(uint64_t *state, enum sl_ipfilter_dialect dialect, struct model_
 	random_spec(state, out->tcp_flag, 6);
 	out->is_established = model_one_in(state, 10);
 	out->is_setup = model_one_in(state, 10);
-	random_icmp_types(state, out->icmp_type);
+	random_icmp_types(state, out->protocol, out->icmp_type);
 	if (out->end[0].port_count == 0 && out->end[1].port_count == 0 && !model_asks(out->tcp_flag, 6))
 		out->is_frag = model_one_in(state, 6);
 }

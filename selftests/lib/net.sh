@@ -44,6 +44,7 @@ CONFIG=$DIR/sluiced.yaml
 LOG=$DIR/sluiced.log
 AGENT=${AGENT:-$BUILD/sluiced}
 AGENT_PID=
+MORE_NAMESPACES=() # of one test, removed with it; named $PREFIX-...
 
 UES=8   # subscribers with addresses
 HOSTS=4 # hosts on the internet
@@ -135,7 +136,7 @@ cleanup() {
 		kill_recorded "$DIR"
 		wait
 	} 2>/dev/null
-	for ns in "$SUB" "$GW" "$INET"; do
+	for ns in "$SUB" "$GW" "$INET" "${MORE_NAMESPACES[@]}"; do
 		[ -e "/run/netns/$ns" ] && ip netns delete "$ns"
 	done
 	rm -rf "$PINS" "$PINS"-*
@@ -164,8 +165,9 @@ mount_bpffs() {
 	mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf || skip "cannot mount bpffs at /sys/fs/bpf"
 }
 
+# QUEUES: transmit queues of the gateway's devices
 net_up() {
-	local ns n
+	local ns n queues=${QUEUES:+numtxqueues $QUEUES numrxqueues $QUEUES}
 	[ "$(id -u)" -eq 0 ] || skip "needs root"
 	mkdir -p "$DIR"
 	set -E
@@ -182,8 +184,8 @@ net_up() {
 		ip -n "$ns" link set lo up
 	done
 	in_gw sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-	ip -n "$GW" link add acc0 address $GW_ACCESS_MAC type veth peer name sub0 address 02:00:00:00:01:01 netns "$SUB"
-	ip -n "$GW" link add core0 address $GW_CORE_MAC type veth peer name inet0 address 02:00:00:00:02:01 netns "$INET"
+	ip -n "$GW" link add acc0 address $GW_ACCESS_MAC $queues type veth peer name sub0 address 02:00:00:00:01:01 netns "$SUB"
+	ip -n "$GW" link add core0 address $GW_CORE_MAC $queues type veth peer name inet0 address 02:00:00:00:02:01 netns "$INET"
 	ip -n "$SUB" link set sub0 up
 	ip -n "$INET" link set inet0 up
 	ip -n "$GW" link set acc0 up
@@ -311,11 +313,11 @@ send_down() {
 # write_config [KEY=VALUE...]: the keys of the local variables below; extra is YAML to append
 write_config() {
 	local mode=tc unknown=drop startup=serve session_manager="" interval=1s access=acc0 core=core0 extra=""
-	local pool=64 link_rate=10Gbit default_rate=10Gbit
+	local pool=64 trees=8 link_rate=10Gbit default_rate=10Gbit
 	local limits="{sessions: 1024, usage: 16384, rules: 2048, flows: 8192, matches: 4096, bindings: 16384}" setting
 	for setting in "$@"; do
 		case $setting in
-		mode=* | unknown=* | startup=* | session_manager=* | interval=* | access=* | core=* | pool=* | \
+		mode=* | unknown=* | startup=* | session_manager=* | interval=* | access=* | core=* | pool=* | trees=* | \
 			link_rate=* | default_rate=* | limits=* | extra=*)
 			printf -v "${setting%%=*}" '%s' "${setting#*=}"
 			;;
@@ -344,6 +346,7 @@ write_config() {
 		echo "  level: debug"
 		echo "qos:"
 		echo "  pool: $pool"
+		echo "  trees: $trees"
 		echo "  link_rate: $link_rate"
 		echo "  default_rate: $default_rate"
 		echo "limits: $limits"
@@ -378,7 +381,7 @@ agent_start() {
 }
 
 pool_ready() {
-	[ "$(ctl -o json status | jq '[.class_pools[] | .size - .ready] | add')" = 0 ]
+	[ "$(ctl -o json status | jq '[.class_pools[], .tree_pools[] | .size - .ready] | add')" = 0 ]
 }
 
 # The agent through the image instead; RUNTIME: podman or runc. $AGENT_MAIN is sluiced itself.

@@ -22,6 +22,9 @@
 #define GBIT 1000000000ull
 #define POOL 40u
 
+/* A maximum and no guarantee. */
+#define MBR(rate) (&(const struct sl_qos_rates){.mbr = (rate)})
+
 /* cmocka fixtures: once a program, then around each test. */
 int qos_make_namespace(void **state);
 int qos_make_links(void **state);

@@ -28,17 +28,25 @@ void world_start(struct world *world, bool adopted, bool keep_retired, uint32_t 
 void world_start_with(struct world *world, bool adopted, const struct sl_control_config *settings,
 		      const struct sl_datapath_limits *limits, uint32_t classes)
 {
+	world_start_with_trees(world, adopted, settings, limits, classes, 0);
+}
+
+void world_start_with_trees(struct world *world, bool adopted, const struct sl_control_config *settings,
+			    const struct sl_datapath_limits *limits, uint32_t classes, uint32_t trees)
+{
 	struct sl_datapath_config config = fixture_config();
 	struct sl_control_config control = *settings;
 	struct sl_error err = {{0}};
 
 	config.limits = *limits;
+	if (!config.limits.quotas)
+		config.limits.quotas = 64;
 	if (!config.limits.meters)
 		config.limits.meters = 4 * limits->sessions;
 	world->datapath = fixture_start(&config, adopted);
 	world->qos = NULL;
-	if (classes) {
-		struct sl_qos_config qos = {.link_rate = 1000000000, .pool_size = classes};
+	if (classes || trees) {
+		struct sl_qos_config qos = {.link_rate = 1000000000, .pool_size = classes, .trees = trees};
 
 		qos.devices[SLUICE_UPLINK].count = qos.devices[SLUICE_DOWNLINK].count = 1;
 		strcpy(qos.devices[SLUICE_UPLINK].name[0], "core0");
@@ -175,6 +183,8 @@ void world_assert_nothing_used(struct world *world)
 			fail_msg("%s: %lu slots are left over", fills[i].name, (unsigned long)fills[i].used);
 	for (int direction = 0; world->qos && direction < SLUICE_DIRECTIONS; direction++) {
 		sl_qos_pool_status(world->qos, direction, &pool);
+		assert_int_equal(pool.used, 0);
+		sl_qos_tree_status(world->qos, direction, &pool);
 		assert_int_equal(pool.used, 0);
 	}
 	assert_int_equal(sl_control_enforced_sessions(world->control), 0);

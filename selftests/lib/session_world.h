@@ -42,6 +42,9 @@ void world_start(struct world *world, bool adopted, bool keep_retired, uint32_t 
 /* With what `settings` says beside the parts, and maps of these sizes. */
 void world_start_with(struct world *world, bool adopted, const struct sl_control_config *settings,
 		      const struct sl_datapath_limits *limits, uint32_t classes);
+/* And with so many trees beside the classes. */
+void world_start_with_trees(struct world *world, bool adopted, const struct sl_control_config *settings,
+			    const struct sl_datapath_limits *limits, uint32_t classes, uint32_t trees);
 void world_stop(struct world *world);
 void world_fill(struct activation *activation, const char *imsi, const char *address,
 		const struct rule_spec *specs, size_t count);

@@ -112,26 +112,54 @@ static void words_of(const struct walk_packet *packet, uint64_t words[3])
 					 packet->protocol);
 }
 
-int walk_image(const struct sl_ruleset_image *image, const struct walk_packet *packet,
-	       enum sluice_action *action)
+/* In the tree or run at `block`. */
+static int walk_tree(const struct sl_match_list *list, uint32_t block, uint32_t count,
+		     const struct walk_packet *packet, enum sluice_action *action)
 {
-	const struct sl_match_list *list = &image->list[packet->direction];
-	uint32_t block = list->branch ? SLUICE_BRANCH : 0, count = list->branch ? 0 : list->count;
 	uint64_t words[3];
 
-	if (packet->family != image->family)
-		return WALK_NO_RULE;
 	words_of(packet, words);
 	for (int depth = 0; block & SLUICE_BRANCH; depth++) {
 		const struct sluice_branch *branch = &list->branch[block & ~SLUICE_BRANCH];
 		uint64_t key = branch->first ? words[0] : branch->second ? words[1] : words[2] & branch->mask;
 		int side = key < branch->pivot;
 
-		if (depth == SLUICE_TREE_DEPTH)
+		if (depth == SLUICE_TREE_DEPTH || branch->both)
 			return WALK_TOO_DEEP;
 		block = branch->child[side];
 		count = branch->count[side];
 	}
-	return image->family == 4 ? walk4(list, block, count, packet, action)
-				  : walk6(list, block, count, packet, action);
+	return packet->family == 4 ? walk4(list, block, count, packet, action)
+				   : walk6(list, block, count, packet, action);
+}
+
+int walk_image(const struct sl_ruleset_image *image, const struct walk_packet *packet,
+	       enum sluice_action *action)
+{
+	const struct sl_match_list *list = &image->list[packet->direction];
+	uint32_t block = list->branch ? SLUICE_BRANCH : 0, count = list->branch ? 0 : list->count;
+	int best = WALK_NO_RULE;
+
+	if (packet->family != image->family)
+		return WALK_NO_RULE;
+	for (int trees = 1;; trees++) {
+		const struct sluice_branch *root =
+			block & SLUICE_BRANCH ? &list->branch[block & ~SLUICE_BRANCH] : NULL;
+		bool both = root && root->both;
+		enum sluice_action found;
+		int rule;
+
+		rule = both ? walk_tree(list, root->child[0], root->count[0], packet, &found)
+			    : walk_tree(list, block, count, packet, &found);
+		if (rule == WALK_TOO_DEEP || trees > SLUICE_TREES)
+			return WALK_TOO_DEEP;
+		if (rule != WALK_NO_RULE && (best == WALK_NO_RULE || rule < best)) {
+			best = rule;
+			*action = found;
+		}
+		if (!both)
+			return best;
+		block = root->child[1];
+		count = root->count[1];
+	}
 }

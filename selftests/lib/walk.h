@@ -33,7 +33,7 @@ struct walk_packet {
 };
 
 #define WALK_NO_RULE  (-1)
-#define WALK_TOO_DEEP (-2) /* a tree deeper than packets walk */
+#define WALK_TOO_DEEP (-2) /* a tree deeper than packets walk, or more trees */
 
 /* The ordinal of the entry that decides, with its action; WALK_NO_RULE when none matches. */
 int walk_image(const struct sl_ruleset_image *image, const struct walk_packet *packet,

@@ -21,7 +21,7 @@ for family in 4 6; do
 done
 count_in "$INET" denied "ip saddr $(ue4 1) udp dport 5003"
 activate
-sessions_before=$(ctl -o json session "$(imsi 1)" | jq -cS 'del(.. | .usage?, .default_drop?, .deadline_left_ms?)')
+sessions_before=$(ctl -o json session "$(imsi 1)" | jq -cS 'del(.. | .usage?, .default_drop?, .deadline_left_ms?, .uplink_queue?, .downlink_queue?)')
 ruleset() { # the classes' numbers and rates, without counters and ages
 	in_gw tc class show dev core0 | grep -v '^class htb 7ffe:1 ' | sed 's/ *\(lended\|borrowed\).*//' | sort
 }
@@ -49,7 +49,7 @@ for pid in "${senders[@]}"; do wait "$pid"; done
 
 expect "known and enforced sessions" "2 2" "$known $enforced"
 expect "sessions, rules and versions" "$sessions_before" \
-	"$(ctl -o json session "$(imsi 1)" | jq -cS 'del(.. | .usage?, .default_drop?, .deadline_left_ms?)')"
+	"$(ctl -o json session "$(imsi 1)" | jq -cS 'del(.. | .usage?, .default_drop?, .deadline_left_ms?, .uplink_queue?, .downlink_queue?)')"
 expect "classes" "$classes_before" "$(ruleset)"
 for family in 4 6; do
 	expect "uplink IPv$family received" "7000 4900000" "$(settled "$INET" up$family 7000)"

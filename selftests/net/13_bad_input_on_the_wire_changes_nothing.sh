@@ -182,6 +182,19 @@ refused("an IMSI of 16 digits", "INVALID_ARGUMENT", lambda: activate(request(sid
 refused("an address that is none", "INVALID_ARGUMENT", lambda: activate(request(ip="10.60.0.300"), timeout=10), "10.60.0.300")
 refused("raw IPv6 bytes", "INVALID_ARGUMENT", lambda: activate(request(ip="", ipv6_addr=bytes(range(16))), timeout=10), "ipv6_addr")
 
+
+def slow(unit, uplink, downlink):
+    made = request()
+    made.apn_ambr.br_unit, made.apn_ambr.max_bandwidth_ul, made.apn_ambr.max_bandwidth_dl = unit, uplink, downlink
+    add_flow(add_rule(made), ip_proto=17)
+    return made
+
+
+refused("an AMBR below what can be kept", "INVALID_ARGUMENT|OUT_OF_RANGE", lambda: activate(slow(0, 7999, 0), timeout=10),
+        "apn_ambr.max_bandwidth_ul", "7999 bit/s", "8000")
+refused("an AMBR in kilobits below what can be kept", "INVALID_ARGUMENT|OUT_OF_RANGE",
+        lambda: activate(slow(1, 8, 7), timeout=10), "apn_ambr.max_bandwidth_dl", "7000 bit/s")
+
 # --- single rules --------------------------------------------------------------------
 rule_fails("an empty rule id", lambda made: add_flow(add_rule(made, ""), ip_proto=17), "id")
 rule_fails("a rule id of 300 bytes", lambda made: add_flow(add_rule(made, "x" * 300), ip_proto=17), "id")

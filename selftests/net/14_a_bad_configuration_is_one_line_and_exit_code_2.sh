@@ -27,11 +27,17 @@ bad "a bad mode" 'fast.*(auto|tc|xdp)' 's/^  mode: .*/  mode: fast/'
 bad "a bad rate" '10 apples' 's/^  link_rate: .*/  link_rate: 10 apples/'
 bad "a number that looks octal" '010' 's/^  pool: .*/  pool: 010/'
 bad "a number out of range" '99999' 's/^  pool: .*/  pool: 99999/'
-bad "a missing interface" 'acc77' 's/acc0/acc77/'
 bad "an interface twice" 'acc0' 's/core0/acc0/'
 bad "a bad address" '127.0.0.1:99999' 's/^  tcp: .*/  tcp: 127.0.0.1:99999/'
 bad "a pin path elsewhere" '/tmp/pins' 's|^pin_path: .*|pin_path: /tmp/pins|'
 bad "a key twice" 'pin_path|startup' 's|^startup: .*|pin_path: /sys/fs/bpf/other|'
+# the interfaces may be there only when the agent starts: the file alone is checked
+sed 's/acc0/acc77/' "$DIR/good.yaml" >"$CONFIG"
+expect_code "a missing interface, checked" 0 in_gw "$AGENT" --check --config "$CONFIG"
+expect_text "says what was not checked" 'is good; its interfaces were not looked for' "$(cat "$DIR/out")"
+expect_code "a missing interface, at the start" 2 in_gw "$AGENT" --config "$CONFIG"
+expect_text "names it, and those that there are" \
+	"${CONFIG##*/}:[0-9]+: access\\[0\\].interface: there is no interface \"acc77\" here; allowed: .*acc0.*core0" "$(cat "$DIR/err")"
 expect_code "no file" 2 in_gw "$AGENT" --config "$DIR/nothing.yaml"
 expect_text "no file" nothing.yaml "$(cat "$DIR/out" "$DIR/err")"
 expect_code "an unknown option" 2 in_gw "$AGENT" --nonsense

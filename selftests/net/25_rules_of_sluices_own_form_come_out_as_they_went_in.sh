@@ -80,3 +80,10 @@ expect "result of a rule with header enrichment" SUCCESS "$(jq -r '.policy_resul
 jq -r '.policy_results[0].reason' "$DIR/answer" | grep -q "header enrichment is not done" ||
 	fail "the result says nothing of header enrichment: $(cat "$DIR/answer")"
 grep -q "event=header-enrichment-not-done rule=enriched" "$LOG" || fail "the log says nothing of header enrichment"
+
+# a restriction all of whose filters are of one direction drops the other: seldom meant, so it is said
+activate='{"sid": {"id": "IMSI'$(imsi 2)'"}, "ip_addr": "'$(ue4 2)'", "policies": [{"version": 1, "rule": {"id": "one-way",
+	"restrict_to_filters": true, "filter_rules": ["permit in ip from any to 192.0.2.1"]}}]}'
+answer=$(call /magma.lte.Pipelined/ActivateFlows "$activate" | jq -r '.policy_results[0] | "\(.result): \(.reason)"')
+expect_text "result of a restriction of one direction" '^SUCCESS: restricts .* none is "out": all downlink is dropped$' "$answer"
+expect_text "the log" 'event=rule-note rule=one-way note="restricts' "$(grep event=rule-note "$LOG")"

@@ -7,6 +7,7 @@
 
 PIPELINED=/magma.lte.Pipelined
 state() { ctl -o json sessions | jq -r --arg ue "$(ue4 1)" '.[] | select(.address == $ue) | .state'; }
+since() { ctl -o json sessions | jq -r --arg ue "$(ue4 1)" '.[] | select(.address == $ue) | '"${1:-.state_since_ms}"; }
 gy() { # the restriction: one server open at 1 Mbit/s, everything else closed
 	call $PIPELINED/ActivateFlows "$(jq -n -c --arg imsi "IMSI$(imsi 1)" --arg ue "$(ue4 1)" '{sid: {id: $imsi}, ip_addr: $ue,
 		request_origin: {type: "GY"}, policies: [
@@ -26,9 +27,13 @@ activate
 spawn ctl watch >"$DIR/events" 2>&1
 sleep 0.3
 expect "the state before" active "$(state)"
+expect "an active session is active since its activation" "$(since .since_ms)" "$(since)"
+sleep 1.2
 expect "the restriction" "SUCCESS SUCCESS" "$(gy)"
+began=$(since)
+[ $((began - $(since .since_ms))) -ge 1200 ] || fail "restricted since $began, activated $(since .since_ms)"
 expect "the state" restricted "$(state)"
-expect_text "session" restricted "$(ctl session "$(imsi 1)")"
+expect_text "session" "restricted since $(date -d "@$((began / 1000))" '+%Y-%m-%d %H:%M:%S')" "$(ctl session "$(imsi 1)")"
 
 # the open server first: by its GY rule, which is in a queue of its rate
 spawn send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --size 1000 --rate 250 --count 4000 >/dev/null
@@ -45,6 +50,8 @@ expect "nothing comes to the ordinary rule" "0 0" "$(used "$(ue4 1)" internet up
 agent_stop KILL
 agent_start
 expect "the state after a restart" restricted "$(state)"
+apart=$(($(since) - began))
+[ "${apart#-}" -le 10 ] || fail "restricted since $(since) after a restart, $began before"
 expect "the counts after a restart" "$closed" "$(used "$(ue4 1)" closed uplink_dropped)"
 spawn ctl watch >"$DIR/events2" 2>&1
 sleep 0.3
@@ -56,6 +63,7 @@ sent=$(send_up "$(ue4 1)" "$(host4 2)" --dport 5001 --count 9)
 expect "the ordinary rule goes on" "$sent" "$(used "$(ue4 1)" internet uplink)"
 told() { grep -q "session-restricted.*$(imsi 1)" "$DIR/events" && grep -q "session-released.*$(imsi 1)" "$DIR/events2"; }
 eventually "events of both changes" 3 told
+expect_text "with the time" "session-restricted.* state=restricted state_since_ms=${began%???}" "$(cat "$DIR/events")"
 expect "log lines of both" "1 1" "$(grep -c 'level=info event=session-restricted' "$LOG") $(grep -c 'level=info event=session-released' "$LOG")"
 
 # terminate: everything of both origins ends

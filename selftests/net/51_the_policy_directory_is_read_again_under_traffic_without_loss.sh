@@ -73,6 +73,10 @@ expect "rules" "3" "$(status policy_directory.rules)"
 expect_text "logged" "event=policy-refused.*three.yaml:3: rules\[1\].precedence" "$(cat "$LOG")"
 expect_code "--check says so too" 2 in_gw "$AGENT" --config "$CONFIG" --check
 expect_text "with the line" "three.yaml:3:" "$(cat "$DIR/err")"
+printf 'rules:\n  - {id: loop, steer: {redirect: acc0}, flows: [{}]}\n' >"$POLICY/three.yaml"
+eventually "no rule sends packets to an access interface" 3 problem_is "three.yaml:2: rules[0].steer.redirect: 'acc0'"
+expect_code "--check knows it" 2 in_gw "$AGENT" --config "$CONFIG" --check
+expect_text "and where" "three.yaml:2: rules\[0\].steer.redirect: 'acc0'" "$(cat "$DIR/err")"
 policy "$POLICY/one.yaml" 50 meter:5001 extra:5002
 sleep 1
 expect "a good file beside a bad one waits" 40 "$(precedence "$(imsi 1)" meter)"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The host of a redirect URL is resolved by its time to live, for both families;
-# a changed answer is followed, a failed one leaves the old addresses open.
+# a changed answer is followed, and the addresses before stay open for a while; a
+# failed one leaves them as they are. Who asks for the server itself at an address
+# that is not open is told so, and not sent there again.
 . "$(dirname "$0")/../lib/net.sh"
 . "$ROOT/selftests/lib/redirect.sh"
 
@@ -41,6 +43,18 @@ asked() { grep -c 'pay.example A$' "$DIR/dns.out" || true; }
 eventually "the server is open as soon as it is resolved" 5 opens 2
 expect_text "the location" '^Location: http://PAY.example/top-up\?from=sluice$' "$(fetch "$(ue4 1)" "$(url "$(host4 1)")")"
 expect "what is not resolved is not open" no "$(opens 3 && echo yes || echo no)"
+
+# the subscriber's own resolver knows an address that ours does not
+for asked in PAY.example pay.example. pay.example:80; do
+	answer=$(fetch "$(ue4 1)" "$(url "$(host4 3)")" -H "Host: $asked")
+	expect_text "no way round in circles for $asked" '^HTTP/1.1 503' "$answer"
+	expect_text "when to try again" '^Retry-After: 10$' "$answer"
+	expect_text "why" '^The address of pay.example .* is not known here yet' "$answer"
+done
+expect_text "a longer name is another host" '^HTTP/1.1 302' "$(fetch "$(ue4 1)" "$(url "$(host4 3)")" -H "Host: my.pay.example")"
+expect "HEAD gets no text" "" "$(fetch "$(ue4 1)" "$(url "$(host4 3)")" -I -H "Host: pay.example" | sed '1,/^$/d')"
+expect_text "whether he is captive is said all the same" '"captive":true' \
+	"$(fetch "$(ue4 1)" "$(url "$(host4 3)")" -H "Host: pay.example" -H 'Accept: application/captive+json')"
 expect_text "the rest is dropped here, not answered" '^curl: 28' \
 	"$(fetch "$(ue4 1)" "$(url "$(host4 1)" 5000)" --max-time 1)"
 expect "answers" "0 0" "$(passed answer downlink)"
@@ -59,12 +73,18 @@ expect_text "DNS of the subscriber" '^answer' "$(in_sub python3 - "$(ue4 1)" $re
 END
 )"
 
-# asked again when its 5 s are over; the new address opens, the old one closes, counts go on
+# asked again when its 5 s are over; the new address opens, the old one is held, counts go on
 before=$(asked)
 counted_before=$(used "$(ue4 1)" redirect uplink)
 server_is "$(host4 3)" "$(host6 3)" 5
 eventually "the changed answer is followed" 15 opens 3
-expect "the old address is closed again" no "$(opens 2 && echo yes || echo no)"
+expect "the old address stays open, somebody is using it" yes "$(opens 2 && echo yes || echo no)"
+expect "in status the new ones" "$(host4 3) $(host6 3)" "$(view '.addresses | join(" ")')"
+expect "and the held ones apart" "$(host4 2) $(host6 2)" "$(view '[.held[].address] | join(" ")')"
+held_for=$(view '.held[0].left_ms')
+[ "$held_for" -gt 570000 ] && [ "$held_for" -le 600000 ] || fail "held for $held_for ms, not ten minutes"
+expect_text "for people, too" "^- +$(host4 2) +9m" "$(ctl redirects)"
+expect_text "of one that is in the answer nothing is said" "^pay.example +$(host4 3) +- +0 " "$(ctl redirects)"
 [ "$(asked)" -gt "$before" ] || fail "the name server was not asked again"
 [ "$(used "$(ue4 1)" redirect uplink | cut -d' ' -f1)" -gt "${counted_before% *}" ] || fail "counts went back"
 
@@ -94,10 +114,14 @@ expect "which is the new one" 6 "$(call /sluice.v1.Admin/ListSessions '{"rules":
 for family in 4 6; do redirect "$(imsi 1)" "$("ue$family" 1)" URL 'http://PAY.example/top-up?from=sluice'; done
 expect "open after the same activation" yes "$(opens 3 && echo yes || echo no)"
 server_is "$(host4 2)" "$(host6 2)" 5
-eventually "it recovers by itself" 30 opens 2
+recovered() { [ "$(view '.addresses | join(" ")')" = "$(host4 2) $(host6 2)" ]; }
+eventually "it recovers by itself" 30 recovered
+expect "open" yes "$(opens 2 && echo yes || echo no)"
 expect "no error any more" "" "$(view .error)"
+expect "what the last run knew is held now" "$(host4 3) $(host6 3)" "$(view '[.held[].address] | join(" ")')"
 
 # a second host that does not exist, and one that is nobody's any more
 redirect "$(imsi 1)" "$(ue4 1)" URL http://nowhere.example/ 2
 eventually "a name that does not exist" 5 grep -q 'host=nowhere.example reason="name does not exist"' "$LOG"
+expect_text "who asks for that very name" '^HTTP/1.1 503' "$(fetch "$(ue4 1)" "$(url "$(host4 1)")" -H 'Host: nowhere.example')"
 expect_text "302 all the same" '^Location: http://nowhere.example/$' "$(fetch "$(ue4 1)" "$(url "$(host4 1)")")"

@@ -20,7 +20,8 @@
 static const char *const all_maps[] = {
 	"endpoints4", "endpoints6", "policies",	   "bindings",	   "matches4", "matches6", "branches",
 	"index4",     "index6",	    "usage",	   "usage_owners", "sessions", "rules",	   "flows",
-	"drops",      "passes",	    "lost_events", "events",	   "settings", "answers",
+	"drops",      "passes",	    "lost_events", "events",	   "settings", "answers",  "marks",
+	"vlans",      "ids_blocks", "ids_rules",   "ids_dropped",  "ids_logs",
 };
 
 static int open_map(const char *name)
@@ -80,7 +81,7 @@ static void a_first_start_makes_every_map_with_the_configured_size(void **state)
 		assert_string_equal(pinned_map(all_maps[i]).name, all_maps[i]);
 	assert_int_equal(pinned_map("endpoints4").max_entries, 64);
 	assert_int_equal(pinned_map("endpoints6").max_entries, 64);
-	assert_int_equal(pinned_map("policies").max_entries, 64 * 5 / 4 + 64);
+	assert_int_equal(pinned_map("policies").max_entries, 64 * 5 / 4 + 64 + 64 * 5 / 4);
 	assert_int_equal(pinned_map("bindings").max_entries, 256);
 	assert_int_equal(pinned_map("matches4").max_entries, 128);
 	assert_int_equal(pinned_map("matches6").max_entries, 128);
@@ -90,7 +91,7 @@ static void a_first_start_makes_every_map_with_the_configured_size(void **state)
 	assert_int_equal(pinned_map("sessions").max_entries, 64);
 	assert_int_equal(pinned_map("rules").max_entries, 32);
 	assert_int_equal(pinned_map("flows").max_entries, 64);
-	assert_int_equal(maps->policy_count, 64 * 5 / 4 + 64);
+	assert_int_equal(maps->policy_count, 64 * 5 / 4 + 64 + 64 * 5 / 4);
 	assert_memory_equal(&maps->size, &config.limits, sizeof(config.limits));
 	fixture_close(datapath);
 }
@@ -162,7 +163,7 @@ static void adopted_maps_keep_their_size_whatever_the_configuration_says(void **
 	config.limits.matches = 1000;
 	datapath = fixture_open(&config, true);
 	assert_memory_equal(&sl_datapath_maps(datapath)->size, &made, sizeof(made));
-	assert_int_equal(sl_datapath_maps(datapath)->policy_count, 64 * 5 / 4 + 64);
+	assert_int_equal(sl_datapath_maps(datapath)->policy_count, 64 * 5 / 4 + 64 + 64 * 5 / 4);
 	fixture_close(datapath);
 }
 

@@ -269,13 +269,13 @@ static void drops_are_recorded_while_somebody_watches(void **state)
 	let_flow(true);
 	wait_for_packets(100);
 	assert_true(sl_events_fd(datapath) >= 0);
-	assert_int_equal(sl_events_consume(datapath, keep_record, &records), 0);
+	assert_int_equal(sl_events_consume(datapath, keep_record, NULL, &records), 0);
 	assert_int_equal(records.count, 0);
 
 	sl_watch_drops(datapath, true);
 	while (records.count == 0) {
 		usleep(1000);
-		assert_int_equal(sl_events_consume(datapath, keep_record, &records), 0);
+		assert_int_equal(sl_events_consume(datapath, keep_record, NULL, &records), 0);
 	}
 	assert_int_equal(records.last.reason, SLUICE_DROP_UNKNOWN_SUBSCRIBER);
 	assert_int_equal(records.last.direction, SLUICE_UPLINK);
@@ -286,11 +286,11 @@ static void drops_are_recorded_while_somebody_watches(void **state)
 	sl_watch_drops(datapath, false);
 	let_flow(false);
 	usleep(100000);
-	sl_events_consume(datapath, keep_record, &records);
+	sl_events_consume(datapath, keep_record, NULL, &records);
 	records.count = 0;
 	let_flow(true);
 	wait_for_packets(100);
-	assert_int_equal(sl_events_consume(datapath, keep_record, &records), 0);
+	assert_int_equal(sl_events_consume(datapath, keep_record, NULL, &records), 0);
 	assert_int_equal(records.count, 0);
 	fixture_close(datapath);
 }

@@ -242,6 +242,64 @@ static void a_device_that_left_the_configuration_loses_its_hooks(void **state)
 	fixture_close(datapath);
 }
 
+/* With tcx if the kernel has it, else as filters; and as filters in any case. */
+static void core_devices_get_ingress_too_as_long_as_an_apn_has_a_vlan(void **state)
+{
+	struct sl_datapath_config config = fixture_config();
+	struct sl_error err = {""};
+
+	(void)state;
+	for (int filters = 0; filters < 2; filters++) {
+		struct sl_datapath *datapath;
+
+		if (filters)
+			setenv("SLUICE_NO_TCX", "1", 1);
+		config.vlans = true;
+		datapath = fixture_start(&config, false);
+		assert_true(fixture_hook(datapath, "core0", "tc-ingress").attached);
+		assert_int_equal(fixture_hook(datapath, "core0", "tc-ingress").role, SL_ROLE_CORE);
+		assert_true(fixture_hook(datapath, "core0", "tc-egress").attached);
+		fixture_close(datapath);
+		datapath = fixture_start(&config, true);
+		assert_true(fixture_hook(datapath, "core0", "tc-ingress").attached);
+		fixture_close(datapath);
+		config.vlans = false;
+		datapath = fixture_start(&config, true);
+		assert_false(fixture_has_hook(datapath, "core0", "tc-ingress"));
+		assert_int_equal(fixture_tcx_count("core0", true), 0);
+		assert_false(has_filter("core0", "ingress"));
+		assert_true(fixture_hook(datapath, "core0", "tc-egress").attached);
+		fixture_close(datapath);
+		config.vlans = true;
+		datapath = fixture_start(&config, true);
+		assert_int_equal(sl_datapath_detach(datapath, &err), 0);
+		fixture_close(datapath);
+		assert_int_equal(fixture_tcx_count("core0", true), 0);
+		assert_false(has_clsact("core0"));
+		assert_true(pins_are_gone());
+	}
+}
+
+static void a_core_device_without_ethernet_header_is_refused_where_an_apn_has_a_vlan(void **state)
+{
+	struct sl_datapath_config config = fixture_config();
+	struct sl_datapath *datapath;
+	struct sl_error err = {""};
+
+	(void)state;
+	fixture_run("ip tuntap add dev tun7 mode tun && ip link set tun7 up");
+	snprintf(config.device[1].name, sizeof(config.device[1].name), "tun7");
+	config.vlans = true;
+	datapath = fixture_open(&config, false);
+	assert_int_equal(sl_datapath_attach(datapath, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "tun7 has no Ethernet header"));
+	assert_int_equal(fixture_tcx_count("access0", true), 0);
+	fixture_close(datapath);
+	config.vlans = false;
+	fixture_close(fixture_start(&config, true));
+	fixture_run("ip link del tun7");
+}
+
 static void an_interface_with_a_dot_in_its_name_survives_a_restart(void **state)
 {
 	struct sl_datapath_config config = fixture_config();
@@ -474,6 +532,8 @@ int main(void)
 		TEST(a_device_made_anew_is_attached_anew),
 		TEST(a_device_made_anew_under_the_same_ifindex_is_attached_anew),
 		TEST(a_device_that_left_the_configuration_loses_its_hooks),
+		TEST(core_devices_get_ingress_too_as_long_as_an_apn_has_a_vlan),
+		TEST(a_core_device_without_ethernet_header_is_refused_where_an_apn_has_a_vlan),
 		TEST(an_interface_with_a_dot_in_its_name_survives_a_restart),
 		TEST(a_device_without_ethernet_header_gets_the_programs_made_for_it),
 		TEST(a_foreign_tcx_program_stays_and_ours_runs_first),

@@ -304,13 +304,13 @@ static void static_rules_follow_the_catalogue(void **state)
 	policy_files_write(files, "a.yaml",
 			   "rules: [{id: voice, flows: [{}]}, {id: video, flows: [{}]}]\n"
 			   "base_names: {media: [voice, video]}\n");
-	assert_int_equal(sl_catalog_load(files->path, &first, NULL), 0);
+	assert_int_equal(sl_catalog_load(files->path, NULL, &first, NULL), 0);
 	policy_files_write(files, "a.yaml",
 			   "rules: [{id: voice, precedence: 3, flows: [{}]}, {id: tv, flows: [{}]}]\n"
 			   "base_names: {media: [voice, tv]}\n");
-	assert_int_equal(sl_catalog_load(files->path, &second, NULL), 0);
+	assert_int_equal(sl_catalog_load(files->path, NULL, &second, NULL), 0);
 	policy_files_write(files, "a.yaml", "rules: [{id: tv, flows: [{}]}]\n");
-	assert_int_equal(sl_catalog_load(files->path, &third, NULL), 0);
+	assert_int_equal(sl_catalog_load(files->path, NULL, &third, NULL), 0);
 
 	desired_start(&world, false, 0);
 	sl_desired_catalog_changed(desired_world.desired, first);
@@ -346,9 +346,9 @@ static void adopted_static_rules_wait_for_a_catalogue_and_then_follow_it(void **
 	(void)state;
 	policy_files_setup((void **)&files);
 	policy_files_write(files, "a.yaml", "rules: [{id: voice, flows: [{}]}, {id: video, flows: [{}]}]\n");
-	assert_int_equal(sl_catalog_load(files->path, &first, NULL), 0);
+	assert_int_equal(sl_catalog_load(files->path, NULL, &first, NULL), 0);
 	policy_files_write(files, "a.yaml", "rules: [{id: voice, precedence: 3, flows: [{}]}]\n");
-	assert_int_equal(sl_catalog_load(files->path, &second, NULL), 0);
+	assert_int_equal(sl_catalog_load(files->path, NULL, &second, NULL), 0);
 	desired_start(&world, false, 0);
 	sl_desired_catalog_changed(desired_world.desired, first);
 	desired_activate(&world, IMSI_A, ADDRESS_A, own, 1);

@@ -181,7 +181,7 @@ static bool make_list(uint64_t *random, struct list *list)
 			       &list->rule.flow_count, NULL) == 0;
 }
 
-static void random_filter_rules_judge_packets_in_bpf_as_their_evaluator_does(void **state)
+static void q13_random_filter_rules_judge_packets_in_bpf_as_their_evaluator_does(void **state)
 {
 	uint64_t random = model_seed();
 	unsigned int seen[2] = {0, 0}, matched = 0;
@@ -235,7 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest load[] = {cmocka_unit_test(the_programs_load)};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_filter_rules_judge_packets_in_bpf_as_their_evaluator_does),
+		cmocka_unit_test(q13_random_filter_rules_judge_packets_in_bpf_as_their_evaluator_does),
 	};
 	int failed = cmocka_run_group_tests(load, NULL, NULL);
 

@@ -128,7 +128,7 @@ static void the_rate_asked_is_the_rate_of_ip_bytes_reached(void **state)
 		double asked = (double)cases[i].rate, got = 0;
 		uint16_t minor;
 
-		assert_int_equal(sl_qos_assign(qos, SLUICE_UPLINK, cases[i].rate, &minor, NULL), 0);
+		assert_int_equal(sl_qos_assign(qos, SLUICE_UPLINK, MBR(cases[i].rate), &minor, NULL), 0);
 		/* a neighbour on the machine can starve the sender, but nothing makes a class too fast */
 		for (int tries = 0; tries < TRIES && got < asked * (1 - TOLERANCE); tries++) {
 			got = reached(minor, cases[i].size, cases[i].rate * 14 / 10, 3);
@@ -317,7 +317,7 @@ static void a_class_that_was_idle_or_released_sends_at_its_new_rate_at_once(void
 
 		/* a stray packet in an idle class leaves no debt */
 		offer(fd, 1500, MBIT, 0.1);
-		assert_int_equal(sl_qos_assign(qos, SLUICE_UPLINK, 100 * MBIT, &minor, NULL), 0);
+		assert_int_equal(sl_qos_assign(qos, SLUICE_UPLINK, MBR(100 * MBIT), &minor, NULL), 0);
 		before = read_arrived("up0p");
 		offer(fd, 1500, 50 * MBIT, 0.5);
 		after = read_arrived("up0p");

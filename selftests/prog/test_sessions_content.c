@@ -185,6 +185,15 @@ static void activate_with_subscription(struct world *world)
 	assert_int_equal(sl_control_activate(world->control, &activation.session, &err), 0);
 }
 
+/* An AMBR without queues wants meters. */
+static void start_policed(struct world *world)
+{
+	const struct sl_control_config settings = {.keep_retired = true, .backend = SL_RATE_POLICE};
+	const struct sl_datapath_limits limits = fixture_config().limits;
+
+	world_start_with(world, false, &settings, &limits, 0);
+}
+
 static const struct sluice_session_record *session_record(struct world *world)
 {
 	return &sl_datapath_maps(world->datapath)->sessions[world_policy(world, ADDRESS_A)->session];
@@ -205,7 +214,7 @@ static void a_session_that_returns_has_nothing_of_its_earlier_life_but_its_usage
 	struct world world;
 
 	(void)state;
-	world_start(&world, false, true, 0);
+	start_policed(&world);
 	activate_with_subscription(&world);
 	/* in force: what a request does not name stays */
 	world_activate_ok(&world, IMSI_A, ADDRESS_A, &permit, 1);
@@ -225,7 +234,7 @@ static void a_setup_takes_away_what_it_does_not_say(void **state)
 	struct world world;
 
 	(void)state;
-	world_start(&world, false, true, 0);
+	start_policed(&world);
 	activate_with_subscription(&world);
 	world_fill(&wanted, IMSI_A, ADDRESS_A, &permit, 1);
 	assert_int_equal(sl_control_setup(world.control, &wanted.session, 1, &refused, &err), 0);

@@ -85,18 +85,34 @@ static void deactivate_gy(struct world *world, const char *rule_id)
 	assert_int_equal(sl_control_deactivate(world->control, &request, NULL, &err), 0);
 }
 
-static int take_state(const struct sl_session_view *view, void *user)
+static int take_view(const struct sl_session_view *view, void *user)
 {
-	*(enum sl_session_state *)user = view->state;
+	*(struct sl_session_view *)user = *view;
 	return 0;
 }
 
 static enum sl_session_state state_of(struct world *world, const char *imsi)
 {
-	enum sl_session_state state = SL_SESSION_ENDED;
+	struct sl_session_view view = {.state = SL_SESSION_ENDED};
 
-	sl_control_each_session(world->control, imsi, 0, take_state, &state);
-	return state;
+	sl_control_each_session(world->control, imsi, 0, take_view, &view);
+	return view.state;
+}
+
+static uint64_t since_of(struct world *world)
+{
+	struct sl_session_view view = {.state_since_ns = 0};
+
+	sl_control_each_session(world->control, IMSI_A, 0, take_view, &view);
+	return view.state_since_ns;
+}
+
+static uint64_t activation_of(struct world *world)
+{
+	struct sl_session_view view = {.record = NULL};
+
+	sl_control_each_session(world->control, IMSI_A, 0, take_view, &view);
+	return view.record->since_ns;
 }
 
 /* The same rule id may be there once for each origin. */
@@ -135,8 +151,10 @@ static void a_restriction_with_an_mbr_has_a_queue_of_its_rate(void **state)
 	world_activate_ok(&world, IMSI_A, ADDRESS_A, &gx, 1);
 	world_activate_ok(&world, IMSI_A, ADDRESS_A, &gy, 1);
 	policy = world_policy(&world, ADDRESS_A);
-	assert_int_equal(sl_qos_rate(world.qos, SLUICE_DOWNLINK, policy->binding[0].downlink_class), 256000);
-	assert_int_equal(sl_qos_rate(world.qos, SLUICE_DOWNLINK, policy->binding[1].downlink_class), 8000000);
+	assert_int_equal(sl_qos_rates(world.qos, SLUICE_DOWNLINK, policy->binding[0].downlink_class).mbr,
+			 256000);
+	assert_int_equal(sl_qos_rates(world.qos, SLUICE_DOWNLINK, policy->binding[1].downlink_class).mbr,
+			 8000000);
 	end(&world);
 }
 
@@ -229,6 +247,42 @@ static void a_setup_with_gx_and_gy_entries_of_one_session_has_both(void **state)
 	end(&world);
 }
 
+static void a_restriction_has_its_own_beginning_which_holds_over_versions_and_restarts(void **state)
+{
+	struct rule_spec later = gy, second = gy;
+	uint64_t before, began, again;
+	struct world world;
+
+	(void)state;
+	start(&world, false, NULL);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, &gx, 1);
+	assert_int_equal(since_of(&world), activation_of(&world));
+	before = sl_now_ns();
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, &gy, 1);
+	began = since_of(&world);
+	assert_true(began >= before && began <= sl_now_ns());
+	assert_true(activation_of(&world) < before);
+
+	/* the oldest rule is what the next agent finds */
+	second.id = "second";
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, &second, 1);
+	world_stop(&world);
+	start(&world, true, NULL);
+	assert_in_range(since_of(&world), before, began);
+	began = since_of(&world);
+
+	later.version = 2;
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, &later, 1);
+	assert_int_equal(since_of(&world), began);
+
+	deactivate_gy(&world, NULL);
+	assert_int_equal(since_of(&world), activation_of(&world));
+	again = sl_now_ns();
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, &gy, 1);
+	assert_true(since_of(&world) >= again);
+	end(&world);
+}
+
 static void the_state_of_a_session_is_told_when_it_changes(void **state)
 {
 	static const enum sl_control_event_type expected[] = {
@@ -277,6 +331,7 @@ int main(void)
 		TEST(a_restart_keeps_gy_rules_their_counts_and_their_queues),
 		TEST(the_end_of_a_session_takes_gy_rules_with_it),
 		TEST(a_setup_with_gx_and_gy_entries_of_one_session_has_both),
+		TEST(a_restriction_has_its_own_beginning_which_holds_over_versions_and_restarts),
 		TEST(the_state_of_a_session_is_told_when_it_changes),
 	};
 

@@ -71,7 +71,7 @@ static uint32_t classes_used(struct world *world)
 
 static uint64_t rate_of(struct world *world, uint16_t minor)
 {
-	return sl_qos_rate(world->qos, SLUICE_DOWNLINK, minor);
+	return sl_qos_rates(world->qos, SLUICE_DOWNLINK, minor).mbr;
 }
 
 static void end(struct world *world)

@@ -110,8 +110,10 @@ static void core_egress_turns_the_mark_into_the_priority_of_any_packet(void **st
 		{0xdead0000, SLUICE_HTB_DEFAULT_MINOR},
 		{3, 3},
 		{0xdead1234, 0x1234},
-		{0xdeadfffd, 0xfffd},
-		/* the marks of the portal and of answers are no classes */
+		{0xdead7fff, 0x7fff},
+		/* the marks of APNs, of the portal and of answers are no classes */
+		{0xdead8001, SLUICE_HTB_DEFAULT_MINOR},
+		{0xdeadfffd, SLUICE_HTB_DEFAULT_MINOR},
 		{0xdeadfffe, SLUICE_HTB_DEFAULT_MINOR},
 		{0xffffffff, SLUICE_HTB_DEFAULT_MINOR},
 	};
@@ -134,6 +136,38 @@ static void core_egress_turns_the_mark_into_the_priority_of_any_packet(void **st
 	}
 }
 
+/* A unit of eight minors is in the HTB of one queue, 7ffe: is the first one's; the default is in each. */
+static void with_several_transmit_queues_the_unit_of_a_class_says_which_htb(void **state)
+{
+	static const struct {
+		uint32_t mark, priority;
+	} cases[] = {
+		{0, CLASS(SLUICE_HTB_DEFAULT_MINOR)},
+		{8, 0x7ffd0008},
+		{15, 0x7ffd000f},
+		{16, 0x7ffc0010},
+		{24, 0x7ffb0018},
+		{32, 0x7ffe0020},
+		{0x7eff, 0x7ffb7eff},
+		{0x8001, CLASS(SLUICE_HTB_DEFAULT_MINOR)},
+	};
+	struct packet packet;
+
+	(void)state;
+	bpfrun_egress_queues(run, 4);
+	packet_build(&packet,
+		     &(struct packet_spec){.source = UE4, .destination = SERVER4, .protocol = IPPROTO_UDP});
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bpfrun_context context = {.mark = cases[i].mark, .priority = 7};
+
+		assert_int_equal(bpfrun_packet(run, BPFRUN_CORE_EGRESS, &packet, &context).priority,
+				 cases[i].priority);
+	}
+	assert_int_equal(down(UE4, IPPROTO_UDP).priority, 0x7ffc7ff2);
+	bpfrun_egress_queues(run, 1);
+	assert_int_equal(down(UE4, IPPROTO_UDP).priority, CLASS(0x7ff2));
+}
+
 #define T(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -146,6 +180,7 @@ int main(void)
 		T(the_downlink_class_goes_into_the_priority),
 		T(downlink_traffic_without_a_class_goes_to_the_default_class),
 		T(core_egress_turns_the_mark_into_the_priority_of_any_packet),
+		T(with_several_transmit_queues_the_unit_of_a_class_says_which_htb),
 	};
 
 	return cmocka_run_group_tests_name("shape", tests, open_rig, close_rig);

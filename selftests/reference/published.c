@@ -160,6 +160,7 @@ static int install_rules(const struct model_world *world, struct sl_rule_table *
 /* Next free places in the maps; what lies beyond is poison. */
 struct places {
 	uint32_t policy, binding, usage, branch, block[2];
+	uint32_t divided; /* lists, so far */
 };
 
 static void place_list(const struct bpfrun_maps *maps, const struct sl_ruleset_image *image,
@@ -177,6 +178,7 @@ static void place_list(const struct bpfrun_maps *maps, const struct sl_ruleset_i
 	*root = sl_match_list_root(list, place);
 	*next += list->blocks;
 	places->branch += sl_match_list_branches(list);
+	places->divided += list->branch && list->branch[0].both;
 }
 
 static void place_session(const struct bpfrun_maps *maps, const struct model_session *session,
@@ -270,6 +272,7 @@ int published_publish(const struct bpfrun_maps *maps, const struct model_world *
 	}
 	sl_rule_table_free(table);
 	out->usage_slots = places.usage + 1;
+	out->divided = places.divided;
 	memset(maps->usage, 0, out->usage_slots * sizeof(*maps->usage));
 	return result;
 }

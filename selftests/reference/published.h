@@ -15,6 +15,7 @@ struct published {
 	 */
 	uint32_t usage_of[MODEL_SESSIONS];
 	uint32_t usage_slots;
+	uint32_t divided; /* lists that lie in several trees */
 };
 
 /* All usage is zero afterwards. -EINVAL: agent and model do not agree on which rules are in force, and why.

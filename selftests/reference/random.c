@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "random_draw.h"
 
+static bool are_apart(const struct random *random)
+{
+	return random->kind == RANDOM_APART || random->kind == RANDOM_TURNS;
+}
+
 static int draw_length(struct random *random, int family)
 {
 	static const int common4[] = {0, 1, 7, 8, 9, 15, 16, 24, 25, 30, 31, 32, 32, 32};
@@ -25,7 +30,7 @@ static struct model_prefix draw_prefix(struct random *random, int family)
 		       random->centre[family == 6]
 				     [random->kind == RANDOM_MIXED ? below(random, RANDOM_CENTRES) : 0],
 		       (size_t)bits / 8);
-	if (random->kind == RANDOM_APART) {
+	if (are_apart(random)) {
 		prefix.length = bits - (int)below(random, 3);
 		prefix.address[bits / 8 - 2] = (uint8_t)below(random, 16);
 		prefix.address[bits / 8 - 1] = (uint8_t)draw(random);
@@ -45,7 +50,7 @@ static unsigned int draw_port(struct random *random)
 
 	if (percent(random, 20))
 		return PICK(random, ends);
-	if (random->kind == RANDOM_APART)
+	if (are_apart(random))
 		return 20000 + below(random, 4000);
 	return PICK(random, random->ports);
 }
@@ -168,6 +173,23 @@ static void draw_local(struct random *random, int family, struct model_flow *flo
 	flow->local_outside = percent(random, 20);
 }
 
+/* One thing alone, that the flows of other turns say nothing of. */
+static void draw_turn(struct random *random, struct model_flow *flow)
+{
+	unsigned int port = draw_port(random), turn = below(random, 4);
+
+	if (turn < 2) {
+		*(flow->downlink ? &flow->ip_src : &flow->ip_dst) =
+			draw_prefix(random, percent(random, 50) ? 4 : 6);
+		return;
+	}
+	flow->ip_proto = percent(random, 50) ? TCP : UDP;
+	if (flow->ip_proto == TCP)
+		*((turn == 2) == flow->downlink ? &flow->tcp_src : &flow->tcp_dst) = port;
+	else
+		*((turn == 2) == flow->downlink ? &flow->udp_src : &flow->udp_dst) = port;
+}
+
 static void draw_flow(struct random *random, struct model_flow *flow)
 {
 	bool both_of_family = true;
@@ -177,6 +199,10 @@ static void draw_flow(struct random *random, struct model_flow *flow)
 
 	flow->downlink = percent(random, 50);
 	flow->deny = percent(random, 35);
+	if (random->kind == RANDOM_TURNS && percent(random, 95)) {
+		draw_turn(random, flow);
+		return;
+	}
 	if (percent(random, 90))
 		*(flow->downlink ? &flow->ip_src : &flow->ip_dst) = draw_prefix(random, family);
 	if (percent(random, 10))
@@ -322,6 +348,8 @@ void random_world(struct random *random, uint64_t seed, struct model_world *out)
 	       : kind < 80 ? 1 + below(random, 8)
 			   : 1 + below(random, 40);
 	random->kind = percent(random, 60) ? RANDOM_MIXED : 1 + below(random, RANDOM_KINDS - 1);
+	if (random->kind == RANDOM_TURNS && size < 20)
+		size += 150; /* where several trees are worth while */
 	precedences = below(random, 5);
 	for (unsigned int i = 0; i < size; i++)
 		add_rule(random, out, precedences, size > 40);

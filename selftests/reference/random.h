@@ -16,7 +16,8 @@ struct random {
 	uint8_t own[2][16]; /* of the subscriber */
 	enum random_kind {
 		RANDOM_MIXED,
-		RANDOM_APART,  /* an address or a port each: long lists whose entries do not meet */
+		RANDOM_APART, /* an address or a port each: long lists whose entries do not meet */
+		RANDOM_TURNS, /* likewise, by turns an address, a remote port or a port of the subscriber's */
 		RANDOM_NESTED, /* prefixes and ranges one inside the other */
 		RANDOM_KINDS,
 	} kind;

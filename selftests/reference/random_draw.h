@@ -9,8 +9,8 @@
 
 enum { ICMP = 1, TCP = 6, UDP = 17, ICMP6 = 58, SCTP = 132 };
 
-/* The numbers above are the marks of the portal and of answers. */
-#define LAST_CLASS 0xfffd
+/* The numbers above are the marks of APNs, of the portal and of answers. */
+#define LAST_CLASS 0x7fff
 
 /* splitmix64 */
 static inline uint64_t draw(struct random *random)

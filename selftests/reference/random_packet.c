@@ -212,46 +212,79 @@ static void draw_shape(struct random *random, struct sample *sample)
 	}
 }
 
+static const struct model_prefix *remote_of(const struct model_flow *flow)
+{
+	return flow->downlink ? &flow->ip_src : &flow->ip_dst;
+}
+
+static void aim_at_remote(struct random *random, const struct model_prefix *remote, struct sample *sample)
+{
+	if (remote->given && remote->length <= (sample->family == 4 ? 32 : 128)) {
+		aim_at_prefix(random, remote, sample->remote);
+		return;
+	}
+	memcpy(sample->remote, random->centre[sample->family == 6][below(random, RANDOM_CENTRES)], 16);
+	if (percent(random, 50))
+		flip(sample->remote, (int)below(random, sample->family == 4 ? 32 : 128));
+}
+
+/* By how the flow says it: exactly, as a range, or not at all. */
+static unsigned int aim_at_remote_port(struct random *random, const struct model_flow *flow)
+{
+	return aim_at_port(random,
+			   flow->downlink ? flow->tcp_src | flow->udp_src : flow->tcp_dst | flow->udp_dst,
+			   &flow->remote_port);
+}
+
+static unsigned int aim_at_local_port(struct random *random, const struct model_flow *flow)
+{
+	return aim_at_port(random,
+			   flow->downlink ? flow->tcp_dst | flow->udp_dst : flow->tcp_src | flow->udp_src,
+			   &flow->local_port);
+}
+
+static bool names_remote_port(const struct model_flow *flow)
+{
+	return (flow->downlink ? flow->tcp_src | flow->udp_src : flow->tcp_dst | flow->udp_dst) ||
+	       flow->remote_port.given;
+}
+
+static bool names_local_port(const struct model_flow *flow)
+{
+	return (flow->downlink ? flow->tcp_dst | flow->udp_dst : flow->tcp_src | flow->udp_src) ||
+	       flow->local_port.given;
+}
+
 void random_sample(struct random *random, const struct model_world *world, struct sample *out)
 {
 	static const unsigned int protocols[] = {TCP,  TCP,   TCP, UDP, UDP, UDP, SCTP,
 						 ICMP, ICMP6, 47,  50,	253, 255};
-	const struct model_flow *target;
-	const struct model_prefix *remote;
-	struct model_prefix anywhere = {0};
+	static const struct model_flow none = {0};
+	const struct model_flow *target, *first, *other;
 
 	*out = (struct sample){.downlink = percent(random, 50)};
 	out->xdp = !out->downlink && percent(random, 4);
 	draw_subscriber(random, world, out);
 	target = draw_target(random, world, out);
-	remote = !target ? &anywhere : target->downlink ? &target->ip_src : &target->ip_dst;
-	if (remote->given && remote->length <= (out->family == 4 ? 32 : 128)) {
-		aim_at_prefix(random, remote, out->remote);
-	} else {
-		memcpy(out->remote, random->centre[out->family == 6][below(random, RANDOM_CENTRES)], 16);
-		if (percent(random, 50))
-			flip(out->remote, (int)below(random, out->family == 4 ? 32 : 128));
-	}
+	first = target ? target : &none;
+	/* what the one says nothing of may be what another asks for: then both are about the packet */
+	other = target && random->kind == RANDOM_TURNS ? draw_target(random, world, out) : NULL;
+	if (!other)
+		other = first;
+	if (!remote_of(first)->given)
+		aim_at_remote(random, remote_of(other), out);
+	else
+		aim_at_remote(random, remote_of(first), out);
 	if (below(random, 100) == 0)
 		memcpy(out->remote, world->sessions[out->family == 6].address, out->family == 4 ? 4 : 16);
-	out->protocol = target && target->ip_proto && percent(random, 85) ? target->ip_proto & 0xff
-									  : PICK(random, protocols);
+	out->protocol = (first->ip_proto || other->ip_proto) && percent(random, 85)
+				? (first->ip_proto ? first->ip_proto : other->ip_proto) & 0xff
+				: PICK(random, protocols);
 	/* in IPv6 these are headers before the protocol, not protocols */
 	if (out->family == 6 && (out->protocol == 51 || out->protocol == 60))
 		out->protocol = 59;
-	if (target) {
-		out->remote_port = aim_at_port(random,
-					       out->downlink ? target->tcp_src | target->udp_src
-							     : target->tcp_dst | target->udp_dst,
-					       &target->remote_port);
-		out->ue_port = aim_at_port(random,
-					   out->downlink ? target->tcp_dst | target->udp_dst
-							 : target->tcp_src | target->udp_src,
-					   &target->local_port);
-	} else {
-		out->remote_port = aim_at_port(random, 0, &(struct model_range){0});
-		out->ue_port = aim_at_port(random, 0, &(struct model_range){0});
-	}
+	out->remote_port = aim_at_remote_port(random, names_remote_port(first) ? first : other);
+	out->ue_port = aim_at_local_port(random, names_local_port(first) ? first : other);
 	draw_shape(random, out);
 	if (target)
 		aim_at_terms(random, &target->terms, out);

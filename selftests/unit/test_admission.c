@@ -170,6 +170,33 @@ static void a_change_keeps_its_age_and_who_asks_for_no_more_is_not_refused(void 
 	sl_admission_free(admission);
 }
 
+static void what_is_taken_back_was_never_decided_and_those_who_gave_way_are_as_old_as_before(void **state)
+{
+	struct sl_admission *admission = open_book(4, 10 * MBIT, 10 * MBIT);
+	struct sl_admission_answer answer;
+	struct sl_admission_load load;
+	size_t mark;
+
+	(void)state;
+	admit(admission, ask(1, 5 * MBIT, 9));
+	admit(admission, ask(2, 5 * MBIT, 9));
+	sl_admission_begin(admission);
+	assert_int_equal(admit(admission, ask(3, 5 * MBIT, 8)).victim[0].owner, 2);
+	mark = sl_admission_mark(admission);
+	assert_int_equal(admit(admission, ask(4, 5 * MBIT, 7)).verdict, SL_ADMISSION_ACCEPTED);
+	sl_admission_rewind(admission, mark);
+	assert_int_equal(sl_admission_load(admission, SL_ADMISSION_LINK, &load), 0);
+	assert_int_equal(load.rules, 2);
+	sl_admission_rewind(admission, 0);
+	sl_admission_end(admission);
+	/* 2 is the newest still, and 3 and 4 are nowhere */
+	answer = admit(admission, ask(5, 10 * MBIT, 1));
+	assert_int_equal(answer.victims, 2);
+	assert_int_equal(answer.victim[0].owner, 2);
+	assert_int_equal(answer.victim[1].owner, 1);
+	sl_admission_free(admission);
+}
+
 static void nonsense_and_a_full_book_are_refused_by_name(void **state)
 {
 	struct sl_admission *admission = open_book(1, 10 * MBIT, 10 * MBIT);
@@ -386,6 +413,31 @@ static void compare_loads(const struct sl_admission *admission, const struct boo
 	}
 }
 
+/* Anything, and then as if it had not been. */
+static void try_and_take_back(struct sl_admission *admission, const struct book *book)
+{
+	size_t mark;
+
+	sl_admission_begin(admission);
+	for (uint64_t tries = 1 + draw(6); tries; tries--) {
+		struct sl_admission_request request = any_request(tries);
+		struct sl_admission_answer answer;
+		uint32_t slot = book->rows ? book->row[draw(book->rows)].slot : 0;
+
+		if (book->rows && draw(4) == 0)
+			sl_admission_remove(admission, slot);
+		else if (book->rows && draw(3) == 0)
+			sl_admission_change(admission, slot, &request, &answer, NULL);
+		else
+			sl_admission_admit(admission, &request, &answer, NULL);
+	}
+	mark = draw(2) ? sl_admission_mark(admission) / 2 : 0;
+	sl_admission_rewind(admission, mark);
+	sl_admission_rewind(admission, 0);
+	compare_loads(admission, book);
+	sl_admission_end(admission);
+}
+
 static void q12_a_thousand_random_sequences_are_decided_as_by_adding_up_everything(void **state)
 {
 	uint32_t refused = 0, preempted = 0;
@@ -398,7 +450,12 @@ static void q12_a_thousand_random_sequences_are_decided_as_by_adding_up_everythi
 		for (uint64_t step = 0; step < 200; step++) {
 			struct sl_admission_request request = any_request(sequence * 1000 + step);
 			unsigned int outcome = 0;
+			bool open = draw(2) != 0;
 
+			if (draw(10) == 0)
+				try_and_take_back(admission, &book);
+			if (open)
+				sl_admission_begin(admission);
 			if (step == 0 || draw(50) == 0) {
 				for (uint32_t place = 0; place <= APNS; place++) {
 					for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
@@ -424,6 +481,8 @@ static void q12_a_thousand_random_sequences_are_decided_as_by_adding_up_everythi
 			}
 			refused += outcome == 1;
 			preempted += outcome == 2;
+			if (open)
+				sl_admission_end(admission);
 			compare_loads(admission, &book);
 		}
 		sl_admission_free(admission);
@@ -441,6 +500,8 @@ int main(void)
 			an_equal_level_does_not_give_way_nor_does_anybody_to_a_rule_that_may_not_preempt),
 		cmocka_unit_test(where_an_apn_is_short_only_its_own_rules_give_way),
 		cmocka_unit_test(a_change_keeps_its_age_and_who_asks_for_no_more_is_not_refused),
+		cmocka_unit_test(
+			what_is_taken_back_was_never_decided_and_those_who_gave_way_are_as_old_as_before),
 		cmocka_unit_test(nonsense_and_a_full_book_are_refused_by_name),
 		cmocka_unit_test(q12_a_thousand_random_sequences_are_decided_as_by_adding_up_everything),
 	};

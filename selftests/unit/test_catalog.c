@@ -25,12 +25,14 @@ static void catalog_freep(struct sl_catalog **catalog)
 
 #define RULE(id) "  - {id: " id ", flows: [{}]}\n"
 
+static const char *const access_interfaces[] = {"wlan0", "access0", NULL};
+
 static struct sl_catalog *load(struct policy_files *files)
 {
 	struct sl_catalog *catalog = NULL;
 	struct sl_error err = {""};
 
-	if (sl_catalog_load(files->path, &catalog, &err) < 0)
+	if (sl_catalog_load(files->path, access_interfaces, &catalog, &err) < 0)
 		fail_msg("%s", err.text);
 	return catalog;
 }
@@ -42,7 +44,7 @@ static void assert_refused(struct policy_files *files, int code, const char *rea
 	struct sl_error err = {""};
 	const char *text = err.text;
 
-	assert_int_equal(sl_catalog_load(files->path, &catalog, &err), code);
+	assert_int_equal(sl_catalog_load(files->path, access_interfaces, &catalog, &err), code);
 	assert_null(catalog);
 	if (strncmp(text, files->path, strlen(files->path)) == 0)
 		text += strlen(files->path) + (text[strlen(files->path)] == '/');
@@ -157,7 +159,12 @@ static void what_is_wrong_is_said_with_file_and_line(void **state)
 		 "a.yaml:2: rules[0]: \"internal_default_drop_flow_rule\" is the name of what matches no "
 		 "rule"},
 		{"rules:\n  - {id: x, flows: []}\n", "a.yaml:2: rules[0]"},
-		{"sessions: []\n", "a.yaml:1: sessions: unknown key; allowed: rules, base_names"},
+		{"rules:\n" RULE("one") "  - id: x\n    steer:\n      redirect: access0\n    flows: [{}]\n",
+		 "a.yaml:5: rules[1].steer.redirect: 'access0' is an access interface of this agent"},
+		{"rules:\n  - {id: x, steer: {mirror: wlan0}, flows: [{}]}\n",
+		 "a.yaml:2: rules[0].steer.mirror: 'wlan0' is an access interface of this agent"},
+		{"sessions: []\n",
+		 "a.yaml:1: sessions: unknown key; allowed: rules, base_names, qos_profiles"},
 		{"rules: [\n", "a.yaml:"},
 		{"", "a.yaml:1: the file is empty"},
 	};

@@ -154,6 +154,22 @@ static void make_long_list(uint32_t family, uint32_t count)
 	}
 }
 
+/* By turns only the prefix and only the port of it. */
+static void make_turns(uint32_t family, uint32_t count)
+{
+	make_long_list(family, count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i % 2) {
+			flows[i].has_remote = 0;
+			flows[i].prefix_length = 0;
+			memset(flows[i].remote, 0, sizeof(flows[i].remote));
+		} else {
+			flows[i].remote_port_low = 0;
+			flows[i].remote_port_high = 65535;
+		}
+	}
+}
+
 static void assert_decides(const struct sl_ruleset_image *image, uint32_t rule, bool match)
 {
 	struct walk_packet packet = {.family = image->family,
@@ -194,6 +210,34 @@ static void more_entries_than_a_block_become_a_tree(void **state)
 	}
 }
 
+static void rules_of_prefixes_and_of_ports_by_turns_become_two_trees(void **state)
+{
+	(void)state;
+	for (uint32_t family = 4; family <= 6; family += 2) {
+		_cleanup_image_ struct sl_ruleset_image image = {0};
+		const struct sl_match_list *list = &image.list[SLUICE_UPLINK];
+
+		make_turns(family, LONG_LIST);
+		assert_int_equal(sl_compile(installs, LONG_LIST, family == 4 ? &ip4 : &ip6, &image, NULL), 0);
+		assert_int_equal(list->branch[0].both, 1);
+		assert_true(list->blocks < LONG_LIST / 2);
+		for (uint32_t i = 0; i < LONG_LIST; i++) {
+			/* the prefix of rule i, the port of its neighbour: the first of the two decides */
+			for (uint32_t port = i & ~1u; port <= (i | 1u); port++) {
+				struct walk_packet packet = {.family = family,
+							     .protocol = IPPROTO_UDP,
+							     .has_ports = true,
+							     .remote_port = (uint16_t)(1000 + port)};
+				enum sluice_action action;
+				int wanted = i % 2 == 0 ? (int)i : port % 2 ? (int)port : WALK_NO_RULE;
+
+				packet.remote[family == 4 ? 2 : 7] = (uint8_t)i;
+				assert_int_equal(walk_image(&image, &packet, &action), wanted);
+			}
+		}
+	}
+}
+
 static void a_deadline_makes_another_tree_because_it_leaves_the_rest_in_force(void **state)
 {
 	_cleanup_image_ struct sl_ruleset_image forever = {0}, timed = {0}, dead = {0};
@@ -226,14 +270,18 @@ static void a_list_written_to_the_maps_is_read_back_as_it_was(void **state)
 
 	(void)state;
 	for (uint32_t family = 4; family <= 6; family += 2) {
-		make_long_list(family, LONG_LIST);
-		for (size_t i = 0; i < SL_ARRAY_SIZE(counts); i++) {
+		for (size_t i = 0; i < 2 * SL_ARRAY_SIZE(counts); i++) {
 			_cleanup_image_ struct sl_ruleset_image image = {0}, back = {.family = family};
 			struct sl_match_place place = {.block = 100, .branch = 50}, found;
 			const struct sl_match_list *list = &image.list[SLUICE_UPLINK];
+			uint32_t count = counts[i / 2];
 
-			assert_int_equal(
-				sl_compile(installs, counts[i], family == 4 ? &ip4 : &ip6, &image, NULL), 0);
+			if (i % 2)
+				make_turns(family, LONG_LIST);
+			else
+				make_long_list(family, LONG_LIST);
+			assert_int_equal(sl_compile(installs, count, family == 4 ? &ip4 : &ip6, &image, NULL),
+					 0);
 			if (!list->blocks)
 				place.block = SLUICE_NONE;
 			if (!list->branch)
@@ -285,6 +333,37 @@ static void a_list_outside_the_maps_or_in_a_circle_is_not_read(void **state)
 	sl_match_list_clear(&list);
 }
 
+static void a_list_whose_branches_say_both_in_the_wrong_place_is_not_read(void **state)
+{
+	_cleanup_image_ struct sl_ruleset_image image = {0};
+	const struct sl_match_place place = {.block = 100, .branch = 50};
+	const struct sl_match_list *tree = &image.list[SLUICE_UPLINK];
+	struct sl_match_list list = {0};
+	struct sl_match_place found;
+
+	(void)state;
+	make_turns(4, LONG_LIST);
+	assert_int_equal(sl_compile(installs, LONG_LIST, &ip4, &image, NULL), 0);
+	assert_int_equal(tree->branch[0].both, 1);
+	/* a turn of the first tree, a turn further down, and a branch too many */
+	for (uint32_t i = 1; i < 4; i++) {
+		sl_match_list_write(tree, place, &maps);
+		branches[50 + i].both = 1;
+		assert_int_equal(sl_match_list_read(&maps, 4, SLUICE_BRANCH | 50, tree->count, &list, &found),
+				 -ERANGE);
+	}
+	sl_match_list_write(tree, place, &maps);
+	for (uint32_t i = 0; i < SLUICE_TREES; i++) {
+		branches[50 + i].both = 1;
+		branches[50 + i].child[1] = SLUICE_BRANCH | (51 + i);
+	}
+	assert_int_equal(sl_match_list_read(&maps, 4, SLUICE_BRANCH | 50, tree->count, &list, &found),
+			 -ERANGE);
+	branches[50 + SLUICE_TREES - 1].both = 0;
+	assert_int_equal(sl_match_list_read(&maps, 4, SLUICE_BRANCH | 50, tree->count, &list, &found), 0);
+	sl_match_list_clear(&list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,9 +372,11 @@ int main(void)
 		cmocka_unit_test(terms_are_carried_over_and_options_are_announced),
 		cmocka_unit_test(what_a_rule_with_an_interface_permits_goes_there),
 		cmocka_unit_test(more_entries_than_a_block_become_a_tree),
+		cmocka_unit_test(rules_of_prefixes_and_of_ports_by_turns_become_two_trees),
 		cmocka_unit_test(a_deadline_makes_another_tree_because_it_leaves_the_rest_in_force),
 		cmocka_unit_test(a_list_written_to_the_maps_is_read_back_as_it_was),
 		cmocka_unit_test(a_list_outside_the_maps_or_in_a_circle_is_not_read),
+		cmocka_unit_test(a_list_whose_branches_say_both_in_the_wrong_place_is_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,7 +82,8 @@ static void every_key_reaches_its_field(void **state)
 		 "policy: {directory: /srv/policy}\ndesired: {check_interval: 20s}\n"
 		 "pin_path: /sys/fs/bpf/a/b\n"
 		 "startup: serve\nunknown_subscriber: pass\ndatapath: {mode: xdp}\n"
-		 "qos: {backend: police, pool: 64, link_rate: 2.5Gbit, default_rate: 100Mbit}\n"
+		 "qos: {backend: police, pool: 64, trees: 7, leaf: fifo, link_rate: 2.5Gbit, default_rate: "
+		 "100Mbit}\n"
 		 "limits: {sessions: 16, usage: 64, rules: 17, flows: 18, matches: 65, bindings: 66, meters: "
 		 "67}\n"
 		 "log: {level: debug}\n",
@@ -112,6 +113,8 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(config.log_level, SL_LOG_DEBUG);
 	assert_int_equal(config.qos.backend, SL_CONFIG_BACKEND_POLICE);
 	assert_int_equal(config.qos.pool, 64);
+	assert_int_equal(config.qos.trees, 7);
+	assert_int_equal(config.qos.leaf, SL_CONFIG_LEAF_FIFO);
 	assert_true(config.qos.link_rate == 2500000000);
 	assert_int_equal(config.qos.default_rate, 100000000);
 	assert_int_equal(config.limits.sessions, 16);
@@ -130,6 +133,13 @@ static void the_default_class_gets_the_link_unless_the_file_says_less(void **sta
 	(void)state;
 	assert_int_equal(load(INTERFACES "qos: {link_rate: 1Gbit}\n", &config, NULL), 0);
 	assert_int_equal(config.qos.default_rate, 1000000000);
+	assert_true(config.qos.has_link_rate);
+	assert_int_equal(config.qos.reserve[0], 1000000000);
+	assert_int_equal(config.qos.reserve[1], 1000000000);
+	assert_int_equal(load(INTERFACES "qos: {reserve: {downlink: 10Mbit}}\n", &config, NULL), 0);
+	assert_false(config.qos.has_link_rate);
+	assert_true(config.qos.reserve[0] == config.qos.link_rate);
+	assert_int_equal(config.qos.reserve[1], 10000000);
 }
 
 static void a_wrong_file_is_refused_with_line_key_and_what_is_allowed(void **state)
@@ -141,7 +151,8 @@ static void a_wrong_file_is_refused_with_line_key_and_what_is_allowed(void **sta
 		{INTERFACES "colour: red\n",
 		 "F:3: colour: unknown key; allowed: access, core, api, session_manager, http, pin_path, "
 		 "startup, "
-		 "datapath, unknown_subscriber, redirect, policy, desired, qos, limits, report, audit, log"},
+		 "datapath, unknown_subscriber, redirect, policy, desired, ids, qos, apns, limits, report, audit, "
+		 "log"},
 		{INTERFACES "policy: {directory: policy}\n",
 		 "F:3: policy.directory: bad value \"policy\"; allowed: an absolute path of a directory"},
 		{INTERFACES "policy: {directory: /etc/sluice/}\n",
@@ -207,8 +218,16 @@ static void a_wrong_file_is_refused_with_line_key_and_what_is_allowed(void **sta
 		 "F:3: datapath.mode: bad value \"fast\"; allowed: auto, tc, xdp"},
 		{INTERFACES "log: {level: chatty}\n",
 		 "F:3: log.level: bad value \"chatty\"; allowed: error, warning, info, debug"},
-		{INTERFACES "qos: {pool: 32753}\n",
-		 "F:3: qos.pool: bad value \"32753\"; allowed: a whole number from 0 to 32752"},
+		{INTERFACES "qos: {pool: 30457}\n",
+		 "F:3: qos.pool: bad value \"30457\"; allowed: a whole number from 0 to 30456"},
+		{INTERFACES "qos: {pool: 32001, trees: 63}\n",
+		 "F:3: qos.pool: bad value \"32001\"; allowed: a whole number from 0 to 32000"},
+		{INTERFACES "qos: {trees: 4064}\n",
+		 "F:3: qos.trees: bad value \"4064\"; allowed: a whole number from 0 to 4063"},
+		{INTERFACES "qos: {leaf: cake}\n",
+		 "F:3: qos.leaf: bad value \"cake\"; allowed: auto, fifo, fq_codel"},
+		{INTERFACES "qos:\n  link_rate: 1Gbit\n  reserve: {uplink: 2Gbit}\n",
+		 "F:5: qos.reserve.uplink: bad value \"2Gbit\"; allowed: 8kbit to 1Gbit"},
 		{INTERFACES "qos:\n  link_rate: 1Gbit\n  default_rate: 2Gbit\n",
 		 "F:5: qos.default_rate: bad value \"2Gbit\"; allowed: 8kbit to 1Gbit"},
 		{INTERFACES "limits: {sessions: 15}\n",

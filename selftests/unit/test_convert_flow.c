@@ -171,6 +171,51 @@ static void numbers_of_a_rule_are_kept_whole(void **state)
 	free(rule.flows);
 }
 
+static void an_arp_is_taken_and_one_without_a_level_says_nothing(void **state)
+{
+	Magma__Lte__QosArp arp = MAGMA__LTE__QOS_ARP__INIT;
+	struct sl_error err = {{0}};
+	struct wire wire;
+	struct sl_rule rule;
+
+	(void)state;
+	start(&wire);
+	wire.rule.qos = &wire.qos;
+	wire.qos.qci = MAGMA__LTE__FLOW_QOS__QCI__QCI_65;
+	wire.qos.arp = &arp;
+	rule = read_rule(&wire);
+	assert_int_equal(rule.class_id, 65);
+	assert_int_equal(rule.arp.level, 0);
+	assert_false(rule.arp.may_preempt || rule.arp.may_be_preempted);
+	assert_int_equal(sl_rule_arp(&rule).level, 15);
+	assert_false(sl_rule_arp(&rule).may_preempt);
+	assert_true(sl_rule_arp(&rule).may_be_preempted);
+	free(rule.flows);
+
+	/* the wire's numbers: 0 is enabled */
+	arp.priority_level = 15;
+	rule = read_rule(&wire);
+	assert_int_equal(rule.arp.level, 15);
+	assert_true(rule.arp.may_preempt && rule.arp.may_be_preempted);
+	free(rule.flows);
+	arp.pre_capability = MAGMA__LTE__QOS_ARP__PRE_CAP__PRE_CAP_DISABLED;
+	rule = read_rule(&wire);
+	assert_false(rule.arp.may_preempt);
+	free(rule.flows);
+	arp.pre_vulnerability = MAGMA__LTE__QOS_ARP__PRE_VUL__PRE_VUL_DISABLED;
+	rule = read_rule(&wire);
+	assert_false(rule.arp.may_be_preempted);
+	free(rule.flows);
+
+	arp.priority_level = 16;
+	assert_int_equal(sl_rule_read(&wire.rule, &rule, &err), -EINVAL);
+	assert_string_equal(err.text, "rule.qos.arp.priority_level: 16 is outside 1..15");
+	arp.priority_level = 1;
+	arp.pre_capability = (Magma__Lte__QosArp__PreCap)2;
+	assert_int_equal(sl_rule_read(&wire.rule, &rule, &err), -EINVAL);
+	assert_string_equal(err.text, "rule.qos.arp.pre_capability: unknown value 2");
+}
+
 static void a_rule_without_qos_has_no_rates(void **state)
 {
 	struct sl_rule rule;
@@ -504,7 +549,6 @@ static void what_has_no_effect_is_accepted(void **state)
 	wire.rule.online = true;
 	wire.rule.offline = true;
 	wire.rule.qos = &wire.qos;
-	wire.qos.qci = MAGMA__LTE__FLOW_QOS__QCI__QCI_9;
 	rule = read_rule(&wire);
 	assert_true(sl_rule_equal(&plain, &rule));
 	free(plain.flows);
@@ -517,6 +561,7 @@ int main(void)
 		cmocka_unit_test(an_id_has_1_to_255_bytes),
 		cmocka_unit_test(a_rule_without_an_id_is_refused),
 		cmocka_unit_test(numbers_of_a_rule_are_kept_whole),
+		cmocka_unit_test(an_arp_is_taken_and_one_without_a_level_says_nothing),
 		cmocka_unit_test(a_rule_without_qos_has_no_rates),
 		cmocka_unit_test(a_redirection_counts_only_where_it_is_enabled_and_then_without_flows),
 		cmocka_unit_test(an_unknown_kind_of_redirection_is_refused),

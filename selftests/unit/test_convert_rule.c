@@ -239,6 +239,37 @@ static void header_enrichment_leaves_the_rule_working_with_a_note(void **state)
 	free(rule.flows);
 }
 
+static void a_restriction_of_one_direction_works_with_a_note(void **state)
+{
+	char *filters[] = {(char *)"permit in ip from any to 192.0.2.1",
+			   (char *)"permit out ip from any to any"};
+	Magma__Lte__HeaderEnrichment enrichment = MAGMA__LTE__HEADER_ENRICHMENT__INIT;
+	char *urls[] = {(char *)"http://a.example/"};
+	struct sl_rule rule;
+	struct wire wire;
+
+	(void)state;
+	start(&wire);
+	wire.rule.filter_rules = filters;
+	wire.rule.n_filter_rules = 1;
+	assert_null(sl_rule_note(&wire.rule));
+	wire.rule.restrict_to_filters = true;
+	assert_non_null(strstr(sl_rule_note(&wire.rule), "none is \"out\": all downlink is dropped"));
+	enrichment.urls = urls;
+	enrichment.n_urls = 1;
+	wire.rule.he = &enrichment;
+	assert_non_null(strstr(sl_rule_note(&wire.rule), "all downlink is dropped"));
+	rule = read_rule(&wire);
+	assert_int_equal(rule.flow_count, 3);
+	free(rule.flows);
+	wire.rule.he = NULL;
+	wire.rule.n_filter_rules = 2;
+	assert_null(sl_rule_note(&wire.rule));
+	wire.rule.filter_rules = filters + 1;
+	wire.rule.n_filter_rules = 1;
+	assert_non_null(strstr(sl_rule_note(&wire.rule), "none is \"in\": all uplink is dropped"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +279,7 @@ int main(void)
 		cmocka_unit_test(a_redirect_goes_to_an_address_or_url_and_a_sip_uri_is_refused_aloud),
 		cmocka_unit_test(a_steer_names_its_interface),
 		cmocka_unit_test(header_enrichment_leaves_the_rule_working_with_a_note),
+		cmocka_unit_test(a_restriction_of_one_direction_works_with_a_note),
 	};
 
 	return cmocka_run_group_tests_name("convert rule", tests, NULL, NULL);

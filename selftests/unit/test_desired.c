@@ -156,7 +156,7 @@ static void a_base_name_is_what_the_catalogue_says_now(void **state)
 			   "rules: [{id: voice, precedence: 1, flows: [{}]},\n"
 			   "  {id: video, precedence: 2, flows: [{}]}]\n"
 			   "base_names: {media: [voice, video]}\n");
-	assert_int_equal(sl_catalog_load(((struct policy_files *)*state)->path, &catalog, NULL), 0);
+	assert_int_equal(sl_catalog_load(((struct policy_files *)*state)->path, NULL, &catalog, NULL), 0);
 	assert_wanted(&plan, catalog, "internet", 1, "video:2 voice:1");
 	assert_wanted(&plan, catalog, "ims", 1, "video:2 voice:1");
 	sl_catalog_free(catalog);

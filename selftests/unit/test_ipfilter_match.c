@@ -386,9 +386,26 @@ static void a_fragment_with_offset_1_is_dropped_whatever_the_rules(void **state)
 /* What decided how often: a generator that misses a case would make the comparison below say little. */
 struct seen {
 	unsigned int rule[2], by_default[2], no_rule, offset; /* [is_passed] */
-	unsigned int frag, ip_options, tcp_options, tcp_flags, established, setup, icmp_types, ports,
-		inverted, assigned, v6;
+	unsigned int any_protocol, a_protocol, address, prefix, any, assigned, inverted, port_list,
+		port_range, both_ports, v6;
+	unsigned int frag, ip_options, no_ip_options, tcp_options, no_tcp_options, tcp_flags, no_tcp_flags,
+		established, setup, icmp_types;
+	unsigned int later_fragment_by_rule, later_fragment_by_default[2];
 };
+
+static void note_end(struct seen *seen, const struct sl_ipfilter_end *end)
+{
+	const unsigned int whole = end->prefix.address.family == 4 ? 32 : 128;
+
+	seen->any += end->place == SL_IPFILTER_ANY;
+	seen->assigned += end->place == SL_IPFILTER_ASSIGNED;
+	seen->address += end->place == SL_IPFILTER_PREFIX && end->prefix.length == whole;
+	seen->prefix += end->place == SL_IPFILTER_PREFIX && end->prefix.length < whole;
+	seen->inverted += end->is_inverted;
+	seen->port_list += end->port_count > 1;
+	for (size_t i = 0; i < end->port_count; i++)
+		seen->port_range += end->ports[i].low < end->ports[i].high;
+}
 
 static void note(struct seen *seen, const struct sl_ipfilter_verdict *verdict,
 		 const struct sl_ipfilter *rules, const struct sl_ipfilter_packet *packet)
@@ -397,21 +414,29 @@ static void note(struct seen *seen, const struct sl_ipfilter_verdict *verdict,
 
 	seen->offset += verdict->reason == SL_IPFILTER_BY_FRAGMENT_OFFSET;
 	seen->no_rule += verdict->reason == SL_IPFILTER_BY_NO_RULE;
-	if (verdict->reason == SL_IPFILTER_BY_DEFAULT)
+	if (verdict->reason == SL_IPFILTER_BY_DEFAULT) {
 		seen->by_default[verdict->is_passed]++;
+		seen->later_fragment_by_default[verdict->is_passed] += packet->fragment_offset > 1;
+	}
 	if (verdict->reason != SL_IPFILTER_BY_RULE)
 		return;
 	seen->rule[verdict->is_passed]++;
+	seen->later_fragment_by_rule += packet->fragment_offset > 1;
+	seen->any_protocol += rule->is_any_protocol;
+	seen->a_protocol += !rule->is_any_protocol;
+	note_end(seen, &rule->source);
+	note_end(seen, &rule->destination);
 	seen->frag += rule->is_frag;
 	seen->ip_options += rule->ip_options.present != 0;
+	seen->no_ip_options += rule->ip_options.absent != 0;
 	seen->tcp_options += rule->tcp_options.present != 0;
+	seen->no_tcp_options += rule->tcp_options.absent != 0;
 	seen->tcp_flags += rule->tcp_flags.present != 0;
+	seen->no_tcp_flags += rule->tcp_flags.absent != 0;
 	seen->established += rule->is_established;
 	seen->setup += rule->is_setup;
 	seen->icmp_types += rule->icmp_types != 0;
-	seen->ports += rule->source.port_count > 0 && rule->destination.port_count > 0;
-	seen->inverted += rule->source.is_inverted || rule->destination.is_inverted;
-	seen->assigned += rule->source.place == SL_IPFILTER_ASSIGNED;
+	seen->both_ports += rule->source.port_count > 0 && rule->destination.port_count > 0;
 	seen->v6 += packet->source.family == 6 && rule->source.place == SL_IPFILTER_PREFIX;
 }
 
@@ -454,7 +479,37 @@ static void fail_with_pair(const struct sl_ipfilter *rules, size_t count, const 
 		 got->rule, wanted->is_passed, wanted->reason, wanted->rule);
 }
 
-static void random_lists_judge_random_packets_as_the_model_does(void **state)
+/* The same prefix with a bit set behind its end is an error, wherever it stands. */
+static void q13_host_bits_are_refused_in_every_prefix(void **state)
+{
+	uint64_t random = model_seed();
+	unsigned int refused[2] = {0, 0};
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		struct model_prefix *prefix;
+		struct sl_ipfilter rule;
+		struct sl_error err = {""};
+		struct model_rule model;
+		char text[SL_IPFILTER_TEXT];
+		int end = (int)model_random(&random, 2), size;
+
+		model_rule(&random, SL_IPFILTER_FULL, &model);
+		prefix = &model.end[end].prefix;
+		size = prefix->family == 4 ? 32 : 128;
+		if (model.end[end].place != MODEL_PREFIX || prefix->length == size)
+			continue;
+		prefix->value |= (unsigned __int128)1
+				 << model_random(&random, (unsigned int)(size - prefix->length));
+		model_text(&random, &model, text);
+		if (sl_ipfilter_parse("rule", text, strlen(text), SL_IPFILTER_FULL, &rule, &err) != -EINVAL)
+			fail_msg("'%s' is accepted", text);
+		refused[end]++;
+	}
+	assert_true(refused[0] > 1000 && refused[1] > 1000);
+}
+
+static void q13_a_million_random_lists_and_packets_are_judged_as_by_the_model(void **state)
 {
 	struct model_rule models[RULES_MAX];
 	struct sl_ipfilter rules[RULES_MAX];
@@ -512,7 +567,8 @@ int main(void)
 		cmocka_unit_test(icmp_types_match_icmp_packets_of_that_type_only),
 		cmocka_unit_test(the_first_match_decides_and_else_the_opposite_of_the_last_of_the_direction),
 		cmocka_unit_test(a_fragment_with_offset_1_is_dropped_whatever_the_rules),
-		cmocka_unit_test(random_lists_judge_random_packets_as_the_model_does),
+		cmocka_unit_test(q13_host_bits_are_refused_in_every_prefix),
+		cmocka_unit_test(q13_a_million_random_lists_and_packets_are_judged_as_by_the_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,9 +40,9 @@ static void start(struct world *world, const struct policy_files *files)
 {
 	*world = (struct world){.base = event_base_new()};
 	assert_non_null(world->base);
-	assert_int_equal(
-		sl_policy_directory_open(world->base, files->path, on_read, world, &world->directory, NULL),
-		0);
+	assert_int_equal(sl_policy_directory_open(world->base, files->path, NULL, NULL, on_read, world,
+						  &world->directory, NULL),
+			 0);
 }
 
 static void stop(struct world *world)

@@ -8,10 +8,21 @@
 
 #include <unistd.h>
 
+#include "api/convert_old.h"
+
 #include "../../tools/sluicectl/arena.c"
 #include "../../tools/sluicectl/policy_example.c"
 #include "../../tools/sluicectl/policy_file.c"
 #include "../../tools/sluicectl/rule_message.c"
+#include "../../tools/sluicectl/yaml_quota.c"
+#include "../../tools/sluicectl/yaml_rule.c"
+
+/* What is only a warning goes to standard error. */
+int ctl_error(int code, const char *format, ...)
+{
+	(void)format;
+	return code;
+}
 
 #define _cleanup_policy_ _cleanup_(policy_file_free)
 
@@ -174,11 +185,12 @@ static void what_the_session_manager_cannot_say_goes_in_fields_of_our_own(void *
 		 "      - {id: unnamed, flows: [{direction: uplink, protocol: 50}]}\n"
 		 "      - {id: filters, filters: [permit in 17 from any to any 0]}\n"
 		 "      - {id: redirect, redirect: {url: 'http://a.example/'}}\n"
-		 "      - {id: steer, flows: [{}], steer: {redirect: eth9, next_hop: '2001:db8::1'}}\n",
+		 "      - {id: steer, flows: [{}], steer: {redirect: eth9, next_hop: '2001:db8::1'}}\n"
+		 "      - {id: profile, flows: [{}], qos_profile: gold}\n",
 		 &file, &err) < 0)
 		fail_msg("%s", err.text);
 	message = request_of(&file, 0);
-	assert_int_equal(message->n_policies, 6);
+	assert_int_equal(message->n_policies, 7);
 	rule = message->policies[0]->rule;
 	assert_int_equal(rule->n_flow_list, 2);
 	assert_int_equal(rule->n_flows, 0);
@@ -207,6 +219,10 @@ static void what_the_session_manager_cannot_say_goes_in_fields_of_our_own(void *
 	assert_string_equal(rule->steer->mode, "redirect");
 	assert_string_equal(rule->steer->interface, "eth9");
 	assert_string_equal(rule->steer->next_hop, "2001:db8::1");
+	assert_string_equal(rule->qos_profile, "");
+	rule = message->policies[6]->rule;
+	assert_string_equal(rule->qos_profile, "gold");
+	assert_null(rule->qos);
 	magma__lte__activate_flows_request__free_unpacked(message, NULL);
 }
 
@@ -261,6 +277,52 @@ static void an_ambr_that_32_bits_of_bits_cannot_hold_goes_in_kilobits(void **sta
 	magma__lte__activate_flows_request__free_unpacked(message, NULL);
 }
 
+static void names_of_the_policy_directory_and_particulars_of_the_session_are_said_as_they_are(void **state)
+{
+	_cleanup_policy_ struct policy_file file = {0};
+	struct sl_error err = {""};
+	Magma__Lte__ActivateFlowsRequest *message;
+
+	(void)state;
+	if (load("sessions:\n"
+		 "  - imsi: 001010000000001\n"
+		 "    ipv4: 10.0.0.1\n"
+		 "    rules:\n"
+		 "      - id: web\n"
+		 "      - {id: dns, version: 3}\n"
+		 "      - {id: cut, origin: gy}\n"
+		 "    base_names: [basic, extra]\n"
+		 "    msisdn: 491710000001\n"
+		 "    tunnels: {uplink: 4294967295, downlink: 2}\n"
+		 "    shard: 7\n",
+		 &file, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(file.count, 2);
+	assert_int_equal(file.requests[0].rules, 4);
+	message = request_of(&file, 0);
+	assert_int_equal(message->n_policies, 2);
+	assert_true(sl_rule_is_only_id(message->policies[0]->rule));
+	assert_string_equal(message->policies[0]->rule->id, "web");
+	assert_int_equal(message->policies[0]->version, 1);
+	assert_true(sl_rule_is_only_id(message->policies[1]->rule));
+	assert_int_equal(message->policies[1]->version, 3);
+	assert_int_equal(message->n_rule_ids, 2);
+	assert_string_equal(message->rule_ids[0], "basic");
+	assert_string_equal(message->rule_ids[1], "extra");
+	assert_int_equal(message->msisdn.len, 12);
+	assert_memory_equal(message->msisdn.data, "491710000001", 12);
+	assert_int_equal(message->uplink_tunnel, UINT32_MAX);
+	assert_int_equal(message->downlink_tunnel, 2);
+	assert_int_equal(message->shard_id, 7);
+	magma__lte__activate_flows_request__free_unpacked(message, NULL);
+	message = request_of(&file, 1);
+	assert_int_equal(message->request_origin->type, MAGMA__LTE__REQUEST_ORIGIN_TYPE__ORIGIN_TYPE__GY);
+	assert_int_equal(message->n_policies, 1);
+	assert_string_equal(message->policies[0]->rule->id, "cut");
+	assert_int_equal(message->n_rule_ids, 0);
+	magma__lte__activate_flows_request__free_unpacked(message, NULL);
+}
+
 #define SESSION	   "sessions:\n  - imsi: 001010000000001\n    ipv4: 10.0.0.1\n"
 #define FLOW(text) SESSION "    rules:\n      - id: r\n        flows:\n          - " text "\n"
 
@@ -285,9 +347,18 @@ static void a_wrong_file_is_refused_whole_with_its_line(void **state)
 		 "F:1: sessions[0].ipv6: bad value \"10.0.0.1\"; allowed: an IPv6 address"},
 		{SESSION "    ambr: {uplink: 4294967297, downlink: 1Mbit}\n",
 		 "F:4: sessions[0].ambr: above 4.29Gbit; allowed there: whole kbit/s in both directions"},
-		{SESSION "    rules: [{id: r}]\n",
+		{SESSION "    rules: [{id: r, precedence: 5}]\n",
 		 "F:4: sessions[0].rules[0]: the key flows is missing; allowed: flows, "
 		 "filters or redirect"},
+		{SESSION "    rules: [{id: r, flow: []}]\n",
+		 "F:4: sessions[0].rules[0].flow: unknown key; allowed: id, precedence, rating_group, "
+		 "action, mbr, gbr, flows, hard_timeout, filters, restrict, redirect, steer, "
+		 "arp, class_id, qos_profile, final, version, origin"},
+		{SESSION "    rules: [{id: r, version: x}]\n",
+		 "F:4: sessions[0].rules[0].version: bad value \"x\"; "
+		 "allowed: a whole number from 0 to 4294967295"},
+		{SESSION "    base_names: basic\n",
+		 "F:4: sessions[0].base_names: a single value where a list must be"},
 		{SESSION "    rules: [{flows: []}]\n", "F:4: sessions[0].rules[0]: the key id is missing"},
 		{SESSION "    rules: [{id: r, flows: [], mbr: {uplink: 5Gbit}}]\n",
 		 "F:4: sessions[0].rules[0].mbr.uplink: bad value \"5Gbit\"; allowed: 1bit to "
@@ -338,6 +409,8 @@ int main(void)
 		cmocka_unit_test(the_remote_side_is_the_destination_uplink_and_the_source_downlink),
 		cmocka_unit_test(what_the_session_manager_cannot_say_goes_in_fields_of_our_own),
 		cmocka_unit_test(gy_rules_become_a_request_of_their_own_without_ambr),
+		cmocka_unit_test(
+			names_of_the_policy_directory_and_particulars_of_the_session_are_said_as_they_are),
 		cmocka_unit_test(an_ambr_that_32_bits_of_bits_cannot_hold_goes_in_kilobits),
 		cmocka_unit_test(a_wrong_file_is_refused_whole_with_its_line),
 	};

@@ -59,13 +59,30 @@ static void bytes_per_second_are_rounded_up_and_never_0(void **state)
 	assert_int_equal(sl_shape_bytes_per_second(UINT64_MAX), UINT64_MAX / 8 + 1);
 }
 
-static void the_tokens_of_all_classes_together_stay_within_the_link(void **state)
+static void the_tokens_of_all_classes_together_are_a_thousandth_of_the_link_at_most(void **state)
 {
 	(void)state;
-	assert_int_equal(sl_shape_token_rate(10 * GBIT, 4097), 8000);
-	assert_int_equal(sl_shape_token_rate(10000000, 4097), 10000000 / 4097);
-	assert_true(sl_shape_token_rate(10000000, 4097) * 4097 <= 10000000);
+	assert_int_equal(sl_shape_token_rate(100 * GBIT, 4097), 8000);
+	assert_int_equal(sl_shape_token_rate(10 * GBIT, 4097), 10000000 / 4097);
+	assert_true(sl_shape_token_rate(10 * GBIT, 4097) * 4097 <= 10000000);
 	assert_int_equal(sl_shape_token_rate(8000, 32752), 8);
+}
+
+static void seven_leaves_of_a_tree_have_less_than_the_lowest_ambr_of_their_own(void **state)
+{
+	(void)state;
+	assert_int_equal(sl_shape_leaf_token_rate(8000), 800);
+	assert_true(7 * sl_shape_leaf_token_rate(SL_SHAPE_TOKEN_RATE) < SL_SHAPE_RATE_MIN);
+	assert_int_equal(sl_shape_leaf_token_rate(8), 8);
+}
+
+static void codel_waits_5_ms_or_a_packet_and_a_half(void **state)
+{
+	(void)state;
+	assert_int_equal(sl_shape_target_us(10 * GBIT, 1500), 5000);
+	assert_int_equal(sl_shape_target_us(1000000, 1500), 18000);
+	assert_int_equal(sl_shape_target_us(8000, 1500), 1000000);
+	assert_int_equal(sl_shape_interval_us(5000), 100000);
 }
 
 static void every_packet_up_to_the_mtu_counts_its_ip_bytes(void **state)
@@ -136,7 +153,9 @@ int main(void)
 		cmocka_unit_test(super_packets_are_cut_where_the_queue_cannot_hold_one),
 		cmocka_unit_test(the_ticks_of_a_burst_are_64_ns_and_end_at_60_s),
 		cmocka_unit_test(bytes_per_second_are_rounded_up_and_never_0),
-		cmocka_unit_test(the_tokens_of_all_classes_together_stay_within_the_link),
+		cmocka_unit_test(the_tokens_of_all_classes_together_are_a_thousandth_of_the_link_at_most),
+		cmocka_unit_test(seven_leaves_of_a_tree_have_less_than_the_lowest_ambr_of_their_own),
+		cmocka_unit_test(codel_waits_5_ms_or_a_packet_and_a_half),
 		cmocka_unit_test(every_packet_up_to_the_mtu_counts_its_ip_bytes),
 		cmocka_unit_test(a_super_packet_counts_the_headers_of_all_its_segments),
 		cmocka_unit_test(a_device_without_a_link_header_takes_nothing_off),

@@ -27,6 +27,7 @@ struct fake {
 	size_t ended;
 	size_t not_final;   /* of the ended, the last so many are not final yet */
 	size_t per_session; /* records of an ended session; 0: one */
+	size_t per_active;  /* of one in force */
 	bool unused;	    /* ended sessions' records count nothing */
 	bool frees;	    /* what is acknowledged is gone */
 
@@ -53,8 +54,9 @@ static size_t fake_session(bool ended, struct sl_usage_record *out, size_t max, 
 {
 	struct fake *fake = user;
 	size_t sessions = ended ? fake->ended - fake->freed : fake->active;
-	size_t records = ended && fake->per_session ? fake->per_session : 1;
+	size_t records = ended ? fake->per_session : fake->per_active;
 
+	records += !records;
 	if (*slot >= sessions) {
 		*slot = SLUICE_NONE;
 		return 0;
@@ -87,6 +89,8 @@ static void fake_acknowledge(const struct sl_usage_receipt *receipts, size_t cou
 	fake->slots = count;
 	for (size_t i = 0; i < count && i < 8; i++)
 		fake->slot[i] = receipts[i].slot;
+	for (size_t i = 0; i < count && fake->reported; i++)
+		assert_true(fake->reported[receipts[i].slot - ENDED_SLOT]);
 	if (fake->frees)
 		fake->freed += count / (fake->per_session ? fake->per_session : 1);
 }
@@ -103,6 +107,10 @@ static int fake_send(const struct sl_usage_record *records, size_t count, void *
 		if (records[i].retired && records[i].slot - ENDED_SLOT < fake->reported_size)
 			fake->reported[records[i].slot - ENDED_SLOT]++;
 	}
+	/* the sessions in force follow the others, each whole, where the last message ended */
+	for (size_t i = fake->ended_in; i < count && fake->per_active; i++)
+		assert_int_equal(records[i].slot, fake->seen + i - fake->ended_in);
+	assert_true(!fake->per_active || (count - fake->ended_in) % fake->per_active == 0);
 	fake->seen += count - fake->ended_in;
 	if (count > fake->ended_in)
 		fake->first_active = records[fake->ended_in].slot;
@@ -135,17 +143,18 @@ static void fake_report(size_t records, void *user)
 	fake->cycle_records = records;
 }
 
+static const struct sl_reporter_ops ops = {
+	.session = fake_session,
+	.size = fake_size,
+	.acknowledge = fake_acknowledge,
+	.send = fake_send,
+	.ready = fake_ready,
+	.on_change = fake_change,
+	.on_report = fake_report,
+};
+
 static int set_up(void **state)
 {
-	static const struct sl_reporter_ops ops = {
-		.session = fake_session,
-		.size = fake_size,
-		.acknowledge = fake_acknowledge,
-		.send = fake_send,
-		.ready = fake_ready,
-		.on_change = fake_change,
-		.on_report = fake_report,
-	};
 	struct fake *fake = calloc(1, sizeof(*fake));
 
 	if (!fake)
@@ -278,6 +287,64 @@ static void ended_sessions_that_did_not_fit_follow_at_once(void **state)
 	for (size_t i = 0; i < fake->ended; i++)
 		assert_int_equal(fake->reported[i], 1);
 	assert_int_equal(fake->freed, 3000);
+	free(fake->reported);
+}
+
+#define GRPC_LIMIT (4u << 20) /* the default of max_report: 41,942 records of 100 bytes */
+
+/* 100,000 sessions in force, each with two rules and its default drop. */
+static void start_large(struct fake *fake)
+{
+	sl_reporter_free(fake->reporter);
+	assert_int_equal(sl_reporter_new(&ops, GRPC_LIMIT, fake, &fake->reporter), 0);
+	fake->active = 100000;
+	fake->per_active = 3;
+}
+
+static void a_hundred_thousand_sessions_are_reported_whole_in_a_few_messages(void **state)
+{
+	struct fake *fake = *state;
+	size_t messages = 0;
+
+	start_large(fake);
+	fake->ended = fake->not_final = 1000;
+	sl_reporter_tick(fake->reporter);
+	for (; fake->cycles == 0; messages++) {
+		assert_int_equal(fake->ended_in, 1000);
+		assert_true(fake->count * RECORD_BYTES <= GRPC_LIMIT);
+		sl_reporter_done(fake->reporter, NULL);
+	}
+	assert_int_equal(messages, 8); /* of 40,942 / 3 sessions beside those that have ended */
+	assert_int_equal(fake->seen, 300000);
+	assert_int_equal(fake->cycle_records, 300000 + 8 * 1000);
+}
+
+static void more_ended_sessions_than_a_message_holds_wait_and_none_is_lost(void **state)
+{
+	struct fake *fake = *state;
+	size_t freed;
+
+	start_large(fake);
+	fake->frees = true;
+	fake->ended = fake->reported_size = 100000;
+	fake->not_final = 10;
+	fake->reported = calloc(fake->ended, 1);
+	assert_non_null(fake->reported);
+	sl_reporter_tick(fake->reporter);
+	sl_reporter_done(fake->reporter, NULL);
+	freed = fake->freed;
+	assert_int_equal(freed, (GRPC_LIMIT / 8 * 7 - 32) / RECORD_BYTES);
+	sl_reporter_done(fake->reporter, "deadline exceeded");
+	assert_int_equal(fake->freed, freed);
+	fake->seen = 0;
+	sl_reporter_tick(fake->reporter);
+	for (; fake->cycles == 0; sl_reporter_done(fake->reporter, NULL))
+		fake->not_final = fake->freed == 100000 - 10 ? 0 : fake->not_final;
+	assert_int_equal(fake->seen, 300000);
+	assert_int_equal(fake->freed, 100000);
+	assert_int_equal(fake->reported[0], 1);
+	assert_int_equal(fake->reported[freed], 2); /* of the message that failed */
+	assert_true(fake->reported[99999] > 1);	    /* not final at first */
 	free(fake->reported);
 }
 
@@ -512,6 +579,8 @@ int main(void)
 		TEST(sessions_that_have_ended_are_in_every_message),
 		TEST(ended_sessions_leave_room_in_a_message_for_the_others),
 		TEST(ended_sessions_that_did_not_fit_follow_at_once),
+		TEST(a_hundred_thousand_sessions_are_reported_whole_in_a_few_messages),
+		TEST(more_ended_sessions_than_a_message_holds_wait_and_none_is_lost),
 		TEST(a_session_is_never_split_between_two_messages),
 		TEST(of_a_session_longer_than_a_message_as_much_is_sent_as_fits),
 		TEST(of_an_ended_session_that_counted_nothing_one_record_is_enough),

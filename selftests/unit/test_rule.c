@@ -411,6 +411,10 @@ static void rules_are_equal_only_in_every_field(void **state)
 	DIFFERS(other.mbr[SLUICE_DOWNLINK] = 1);
 	DIFFERS(other.gbr[SLUICE_UPLINK] = 1);
 	DIFFERS(other.gbr[SLUICE_DOWNLINK] = 1);
+	DIFFERS(other.arp.level = 1);
+	DIFFERS(other.arp.may_preempt = true);
+	DIFFERS(other.arp.may_be_preempted = true);
+	DIFFERS(other.class_id = 1);
 	DIFFERS(other.flow_count = 0);
 	DIFFERS(other_flow.direction = SLUICE_DOWNLINK);
 	DIFFERS(other_flow.action = SLUICE_DENY);

@@ -49,6 +49,8 @@ static void a_rule_has_every_field_that_it_names_and_defaults_for_the_rest(void 
 		  "rating_group: 9\n"
 		  "mbr: {uplink: 1Mbit, downlink: 8Mbit}\n"
 		  "gbr: {downlink: 64kbit}\n"
+		  "arp: {level: 3, may_preempt: true}\n"
+		  "class_id: 2\n"
 		  "hard_timeout: 1h\n"
 		  "action: deny\n"
 		  "flows: [{direction: uplink}, {direction: uplink, action: permit}]\n",
@@ -60,6 +62,9 @@ static void a_rule_has_every_field_that_it_names_and_defaults_for_the_rest(void 
 	assert_int_equal(full.mbr[SLUICE_DOWNLINK], 8000000);
 	assert_int_equal(full.gbr[SLUICE_UPLINK], 0);
 	assert_int_equal(full.gbr[SLUICE_DOWNLINK], 64000);
+	assert_int_equal(full.arp.level, 3);
+	assert_true(full.arp.may_preempt && full.arp.may_be_preempted);
+	assert_int_equal(full.class_id, 2);
 	assert_int_equal(full.hard_timeout_s, 3600);
 	assert_int_equal(full.flow_count, 2);
 	assert_int_equal(full.flows[0].action, SLUICE_DENY);
@@ -113,6 +118,8 @@ static void filters_are_ipfilterrules_and_may_be_a_restriction(void **state)
 	assert_int_equal(open.flow_count, 3);
 	assert_int_equal(open.flows[1].action, SLUICE_PERMIT);
 	read_rule("{id: r, restrict: true, filters: ['deny in 6 from any to 192.0.2.1 25']}", &restricted);
+	assert_null(open.note);
+	assert_non_null(strstr(restricted.note, "none is \"out\": all downlink is dropped"));
 	assert_int_equal(restricted.flow_count, 3);
 	assert_int_equal(restricted.flows[1].action, SLUICE_DENY);
 	assert_int_equal(restricted.flows[2].action, SLUICE_DENY);
@@ -220,6 +227,9 @@ static void a_wrong_rule_is_refused_with_its_line(void **state)
 		 "F:1: steer.next_hop: a copy"},
 		{"{id: r, flows: [{}], steer: {redirect: a, next_hop: b}}",
 		 "F:1: steer.next_hop: bad value \"b\""},
+		{"{id: r, flows: [{}], arp: {level: 16}}",
+		 "F:1: arp.level: bad value \"16\"; allowed: a whole number from 1 to 15"},
+		{"{id: r, flows: [{}], arp: {may_preempt: true}}", "F:1: arp"},
 		{"{id: r, action: deny, flows: [{}], steer: {redirect: a}}",
 		 "F:1: steer: rule 'r' permits nothing"},
 	};

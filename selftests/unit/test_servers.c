@@ -26,6 +26,7 @@ static struct evdns_server_port *port;
 static struct sl_servers *servers;
 static enum mood mood;
 static const char *address4, *address6; /* NULL: none of that type */
+static int ttl;
 static unsigned int asked;
 static unsigned int changes;
 static char changed[SL_REDIRECT_HOST_SIZE];
@@ -45,10 +46,10 @@ static void on_question(struct evdns_server_request *request, void *user)
 
 		if (question->type == EVDNS_TYPE_A && address4) {
 			inet_pton(AF_INET, address4, bytes);
-			evdns_server_request_add_a_reply(request, question->name, 1, bytes, 60);
+			evdns_server_request_add_a_reply(request, question->name, 1, bytes, ttl);
 		} else if (question->type == EVDNS_TYPE_AAAA && address6) {
 			inet_pton(AF_INET6, address6, bytes);
-			evdns_server_request_add_aaaa_reply(request, question->name, 1, bytes, 60);
+			evdns_server_request_add_aaaa_reply(request, question->name, 1, bytes, ttl);
 		}
 	}
 	evdns_server_request_respond(request, mood == NO_NAME ? DNS_ERR_NOTEXIST : DNS_ERR_NONE);
@@ -61,18 +62,19 @@ static void on_change(const char *host, void *user)
 	snprintf(changed, sizeof(changed), "%s", host);
 }
 
-static int setup(void **state)
+static int setup_with(uint32_t hold_min_s)
 {
-	struct sl_servers_config config = {.nameserver_count = 1, .on_change = on_change, .user = &changes};
+	struct sl_servers_config config = {
+		.nameserver_count = 1, .hold_min_s = hold_min_s, .on_change = on_change, .user = &changes};
 	struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(name);
 	struct sl_error err;
 	int fd;
 
-	(void)state;
 	mood = ANSWERS;
 	address4 = "192.0.2.1";
 	address6 = "2001:db8::1";
+	ttl = 60;
 	asked = changes = 0;
 	base = event_base_new();
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
@@ -84,6 +86,18 @@ static int setup(void **state)
 	snprintf(config.nameserver[0], sizeof(config.nameserver[0]), "127.0.0.1:%u", ntohs(name.sin_port));
 	assert_int_equal(sl_servers_new(&config, &servers, &err), 0);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_with(2);
+}
+
+static int setup_as_in_service(void **state)
+{
+	(void)state;
+	return setup_with(0);
 }
 
 static int teardown(void **state)
@@ -209,11 +223,60 @@ static void what_an_earlier_run_knew_holds_until_the_first_answer(void **state)
 	assert_int_equal(changes, 0);
 	mood = ANSWERS;
 	run_for(1300);
-	assert_int_equal(get("pay.example", addresses), 2);
+	/* and is held for a while then, as any other */
+	assert_int_equal(get("pay.example", addresses), 3);
+	assert_address(&addresses[0], "192.0.2.1");
+	assert_address(&addresses[1], "203.0.113.9");
 	assert_int_equal(changes, 1);
+	look();
+	assert_int_equal(seen.open->held_until_ns[0], 0);
+	assert_in_range(seen.open->held_until_ns[1] - seen.now_ns, 500000000, 2000000000);
+	run_for(2100);
+	assert_int_equal(get("pay.example", addresses), 2);
+	assert_int_equal(changes, 2);
 	/* nor does a seed take the place of an answer */
 	assert_int_equal(sl_servers_seed(servers, "pay.example", &known, 1, &err), 0);
 	assert_int_equal(get("pay.example", addresses), 2);
+}
+
+static void a_host_whose_answer_rotates_keeps_the_last_ones_open(void **state)
+{
+	struct sl_address addresses[SL_SERVERS_ADDRESSES];
+
+	(void)state;
+	address6 = NULL;
+	ttl = 1;
+	get("pay.example", addresses);
+	run_for(300);
+	address4 = "192.0.2.2";
+	run_for(SL_SERVERS_TTL_MIN_S * 1000);
+	assert_int_equal(get("pay.example", addresses), 2);
+	assert_int_equal(changes, 2);
+	/* the first one again: nothing is opened, so nothing is published */
+	address4 = "192.0.2.1";
+	run_for(SL_SERVERS_TTL_MIN_S * 1000);
+	assert_int_equal(get("pay.example", addresses), 2);
+	assert_int_equal(changes, 2);
+	look();
+	assert_int_equal(seen.open->held_until_ns[0], 0);
+	assert_in_range((seen.open->held_until_ns[1] - seen.now_ns) / 1000000000, SL_SERVERS_HOLD_MIN_S - 6,
+			SL_SERVERS_HOLD_MIN_S);
+}
+
+static void what_was_withdrawn_is_closed_in_time_also_while_no_name_server_answers(void **state)
+{
+	struct sl_address known = {.family = 4, .bytes = {203, 0, 113, 9}};
+	struct sl_address addresses[SL_SERVERS_ADDRESSES];
+	struct sl_error err;
+
+	(void)state;
+	assert_int_equal(sl_servers_seed(servers, "pay.example", &known, 1, &err), 0);
+	run_for(300);
+	assert_int_equal(get("pay.example", addresses), 3);
+	mood = SILENT;
+	run_for(2100);
+	assert_int_equal(get("pay.example", addresses), 2);
+	assert_int_equal(changes, 2);
 }
 
 static void the_same_answer_is_no_change(void **state)
@@ -317,6 +380,9 @@ int main(void)
 		T(one_family_alone_is_an_answer_too),
 		T(a_failure_is_told_tried_again_later_each_time_and_ends_with_an_answer),
 		T(what_an_earlier_run_knew_holds_until_the_first_answer),
+		cmocka_unit_test_setup_teardown(a_host_whose_answer_rotates_keeps_the_last_ones_open,
+						setup_as_in_service, teardown),
+		T(what_was_withdrawn_is_closed_in_time_also_while_no_name_server_answers),
 		T(the_same_answer_is_no_change),
 		T(a_host_that_no_rule_names_is_forgotten_by_the_second_sweep),
 		T(a_host_may_be_forgotten_while_it_is_being_resolved),

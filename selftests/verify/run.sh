@@ -50,4 +50,16 @@ finds_the_mistake meter.pml -DPACKETS=3 -DADD_BACK
 holds meter_change.pml
 finds_the_mistake meter_change.pml -DRATE_FIRST
 finds_the_mistake meter_change.pml -DNO_MARK
+holds ids_bucket.pml
+finds_the_mistake ids_bucket.pml -DNO_SWAP
+finds_the_mistake ids_bucket.pml -DRENEW_LATE
+finds_the_mistake ids_bucket.pml -DRENEW_NOW
+holds ids_log.pml
+finds_the_mistake ids_log.pml -DNO_LOCK
+finds_the_mistake ids_log.pml -DAS_READ
+finds_the_mistake ids_log.pml -DONE_MORE
+holds quota.pml
+for mistake in LOOK_THEN_ADD KEEP LIMIT_FIRST BLIND; do
+	finds_the_mistake quota.pml -D$mistake
+done
 [ "$failed" -eq 0 ]

@@ -20,76 +20,6 @@
 #define IN_FLIGHT     64
 #define ACTIVATE_PATH "/magma.lte.Pipelined/ActivateFlows"
 
-/* --- setup ------------------------------------------------------------------------ */
-
-static int setup_result(const char *method, ProtobufCMessage *answer)
-{
-	const Magma__Lte__SetupFlowsResult__Result result = ((Magma__Lte__SetupFlowsResult *)answer)->result;
-
-	protobuf_c_message_free_unpacked(answer, NULL);
-	if (result == MAGMA__LTE__SETUP_FLOWS_RESULT__RESULT__SUCCESS)
-		return CTL_OK;
-	return ctl_error(CTL_REFUSED, "%s: %s; the agent's log says why", method,
-			 output_enum(&magma__lte__setup_flows_result__result__descriptor, (int)result));
-}
-
-/* The whole file as the desired state. */
-static int send_setup(struct ctl *ctl, uint64_t epoch, const struct policy_file *file)
-{
-	Magma__Lte__SetupDefaultRequest defaults = MAGMA__LTE__SETUP_DEFAULT_REQUEST__INIT;
-	Magma__Lte__SetupPolicyRequest policy = MAGMA__LTE__SETUP_POLICY_REQUEST__INIT;
-	ProtobufCMessage *answer = NULL;
-	size_t i;
-	int ret;
-
-	defaults.epoch = policy.epoch = epoch;
-	ret = client_call(ctl, "/magma.lte.Pipelined/SetupDefaultControllers", &defaults.base,
-			  &magma__lte__setup_flows_result__descriptor, &answer);
-	if (ret == CTL_OK)
-		ret = setup_result("SetupDefaultControllers", answer);
-	if (ret != CTL_OK)
-		return ret;
-	policy.requests = calloc(file->count + 1, sizeof(*policy.requests));
-	if (!policy.requests)
-		return ctl_error(CTL_REFUSED, "out of memory");
-	for (i = 0; i < file->count && ret == CTL_OK; i++) {
-		policy.requests[i] = magma__lte__activate_flows_request__unpack(
-			NULL, file->requests[i].length, file->requests[i].bytes);
-		if (!policy.requests[i])
-			ret = ctl_error(CTL_REFUSED, "out of memory");
-		else
-			policy.n_requests++;
-	}
-	if (ret == CTL_OK)
-		ret = client_call(ctl, "/magma.lte.Pipelined/SetupPolicyFlows", &policy.base,
-				  &magma__lte__setup_flows_result__descriptor, &answer);
-	if (ret == CTL_OK)
-		ret = setup_result("SetupPolicyFlows", answer);
-	for (i = 0; i < policy.n_requests; i++)
-		magma__lte__activate_flows_request__free_unpacked(policy.requests[i], NULL);
-	free(policy.requests);
-	return ret;
-}
-
-static int setup(struct ctl *ctl, const struct policy_file *file)
-{
-	Sluice__V1__GetStatusRequest request = SLUICE__V1__GET_STATUS_REQUEST__INIT;
-	ProtobufCMessage *answer;
-	Sluice__V1__Status__Setup state;
-	uint64_t epoch;
-	int ret;
-
-	ret = client_call(ctl, "/sluice.v1.Admin/GetStatus", &request.base, &sluice__v1__status__descriptor,
-			  &answer);
-	if (ret != CTL_OK)
-		return ret;
-	state = ((Sluice__V1__Status *)answer)->setup;
-	epoch = ((Sluice__V1__Status *)answer)->epoch;
-	protobuf_c_message_free_unpacked(answer, NULL);
-	/* a second setup would be answered SUCCESS and ignored; the activations that follow are not */
-	return state == SLUICE__V1__STATUS__SETUP__DONE ? CTL_OK : send_setup(ctl, epoch, file);
-}
-
 /* --- rules of different content ------------------------------------------------------ */
 
 struct content {
@@ -125,6 +55,127 @@ static void free_contents(struct content **contents)
 	}
 }
 
+/* --- failures ---------------------------------------------------------------------- */
+
+/* What the agent refused: on standard error for people, in an array for programs. */
+struct failures {
+	json_t *array; /* NULL: tell people */
+	size_t count;
+};
+
+static void add_failure(struct failures *failures, const char *imsi, const char *address, const char *rule_id,
+			uint64_t version, const char *reason)
+{
+	failures->count++;
+	if (failures->array) {
+		json_t *failure = json_object();
+
+		json_object_set_new(failure, "imsi", json_string(imsi));
+		json_object_set_new(failure, "address", json_string(address));
+		json_object_set_new(failure, "rule_id", rule_id ? output_string(rule_id) : json_null());
+		json_object_set_new(failure, "version",
+				    rule_id ? json_integer((json_int_t)version) : json_null());
+		json_object_set_new(failure, "reason", output_string(reason));
+		json_array_append_new(failures->array, failure);
+	} else if (rule_id) {
+		ctl_error(0, "IMSI %s (%s): rule %s version %" PRIu64 ": %s", imsi, address, rule_id, version,
+			  reason);
+	} else {
+		ctl_error(0, "IMSI %s (%s): %s", imsi, address, reason);
+	}
+}
+
+/* --- the whole state --------------------------------------------------------------- */
+
+static void report_replaced(const Sluice__V1__ReplaceSessionsResult *result, size_t requests,
+			    const struct failures *failures, uint64_t took_ms)
+{
+	char took[SL_UNITS_SIZE];
+	json_t *json;
+
+	if (!failures->array) {
+		printf("%u session%s activated, %u changed, %u ended, %u as before; %u rule%s in force, "
+		       "%u failure%s, %s\n",
+		       result->activated, output_plural(result->activated), result->changed, result->ended,
+		       result->unchanged, result->rules, output_plural(result->rules), result->failed,
+		       output_plural(result->failed), sl_format_duration(took_ms, took));
+		return;
+	}
+	json = json_object();
+	json_object_set_new(json, "requests", json_integer((json_int_t)requests));
+	json_object_set_new(json, "activated", json_integer(result->activated));
+	json_object_set_new(json, "changed", json_integer(result->changed));
+	json_object_set_new(json, "ended", json_integer(result->ended));
+	json_object_set_new(json, "unchanged", json_integer(result->unchanged));
+	json_object_set_new(json, "refused", json_integer(result->refused));
+	json_object_set_new(json, "rules", json_integer(result->rules));
+	json_object_set_new(json, "failed", json_integer(result->failed));
+	json_object_set(json, "failures", failures->array);
+	json_object_set_new(json, "took_ms", json_integer((json_int_t)took_ms));
+	output_print(json);
+}
+
+static int take_replaced(const Sluice__V1__ReplaceSessionsResult *result, size_t requests,
+			 struct failures *failures, uint64_t took_ms)
+{
+	size_t i;
+
+	for (i = 0; i < result->n_failures; i++) {
+		const Sluice__V1__RuleFailed *failure = result->failures[i];
+
+		add_failure(failures, failure->imsi, failure->address, failure->rule_id, failure->version,
+			    failure->reason);
+	}
+	if (result->failed > result->n_failures)
+		ctl_error(0, "%zu more rules failed", (size_t)result->failed - result->n_failures);
+	if (result->refused)
+		ctl_error(0, "%u sessions were refused; the agent's log says why", result->refused);
+	report_replaced(result, requests, failures, took_ms);
+	return result->failed || result->refused ? CTL_REFUSED : CTL_OK;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Sessions and rules that are not in the file end. */
+static int replace(struct ctl *ctl, const struct policy_file *file, struct failures *failures)
+{
+	Sluice__V1__ReplaceSessionsRequest request = SLUICE__V1__REPLACE_SESSIONS_REQUEST__INIT;
+	ProtobufCMessage *answer = NULL;
+	uint64_t began = now_ms();
+	int ret = CTL_OK;
+	size_t i;
+
+	request.requests = calloc(file->count + 1, sizeof(*request.requests));
+	if (!request.requests)
+		return ctl_error(CTL_REFUSED, "out of memory");
+	for (i = 0; i < file->count && ret == CTL_OK; i++) {
+		request.requests[i] = magma__lte__activate_flows_request__unpack(
+			NULL, file->requests[i].length, file->requests[i].bytes);
+		if (!request.requests[i])
+			ret = ctl_error(CTL_REFUSED, "out of memory");
+		else
+			request.n_requests++;
+	}
+	if (ret == CTL_OK)
+		ret = client_call(ctl, "/sluice.v1.Admin/ReplaceSessions", &request.base,
+				  &sluice__v1__replace_sessions_result__descriptor, &answer);
+	for (i = 0; i < request.n_requests; i++)
+		magma__lte__activate_flows_request__free_unpacked(request.requests[i], NULL);
+	free(request.requests);
+	if (ret != CTL_OK)
+		return ret;
+	ret = take_replaced((const Sluice__V1__ReplaceSessionsResult *)answer, file->count, failures,
+			    now_ms() - began);
+	protobuf_c_message_free_unpacked(answer, NULL);
+	return ret;
+}
+
 /* --- activation ------------------------------------------------------------------- */
 
 struct activation {
@@ -134,8 +185,7 @@ struct activation {
 	size_t rules, failed_requests;
 	struct content *contents; /* of the rules in force; owned */
 	int ret;
-	json_t *failures; /* NULL: tell people on standard error */
-	size_t failure_count;
+	struct failures failures;
 };
 
 struct sent {
@@ -143,26 +193,15 @@ struct sent {
 	const struct policy_request *request;
 };
 
-static void add_failure(struct activation *activation, const struct policy_request *request,
-			const char *rule_id, uint64_t version, const char *reason)
+static void take_result(struct activation *activation, const struct policy_request *request,
+			const Magma__Lte__RuleModResult *result)
 {
-	activation->failure_count++;
-	if (activation->failures) {
-		json_t *failure = json_object();
-
-		json_object_set_new(failure, "imsi", json_string(request->imsi));
-		json_object_set_new(failure, "address", json_string(request->address));
-		json_object_set_new(failure, "rule_id", rule_id ? output_string(rule_id) : json_null());
-		json_object_set_new(failure, "version",
-				    rule_id ? json_integer((json_int_t)version) : json_null());
-		json_object_set_new(failure, "reason", output_string(reason));
-		json_array_append_new(activation->failures, failure);
-	} else if (rule_id) {
-		ctl_error(0, "IMSI %s (%s): rule %s version %" PRIu64 ": %s", request->imsi, request->address,
-			  rule_id, version, reason);
-	} else {
-		ctl_error(0, "IMSI %s (%s): %s", request->imsi, request->address, reason);
-	}
+	if (result->result == MAGMA__LTE__RULE_MOD_RESULT__RESULT__SUCCESS)
+		activation->rules++;
+	else
+		add_failure(&activation->failures, request->imsi, request->address, result->rule_id,
+			    result->version,
+			    result->reason[0] ? result->reason : "failed; the agent's log says why");
 }
 
 static void take_results(struct activation *activation, const struct policy_request *request,
@@ -175,16 +214,21 @@ static void take_results(struct activation *activation, const struct policy_requ
 	for (i = 0; i < results->n_policy_results; i++) {
 		const Magma__Lte__RuleModResult *result = results->policy_results[i];
 
-		if (result->result != MAGMA__LTE__RULE_MOD_RESULT__RESULT__SUCCESS) {
-			add_failure(activation, request, result->rule_id, result->version,
-				    result->reason[0] ? result->reason : "failed; the agent's log says why");
+		take_result(activation, request, result);
+		if (result->result != MAGMA__LTE__RULE_MOD_RESULT__RESULT__SUCCESS)
 			continue;
-		}
-		activation->rules++;
 		for (j = 0; asked && j < asked->n_policies; j++) {
 			if (strcmp(asked->policies[j]->rule->id, result->rule_id) == 0)
 				note_content(&activation->contents, asked->policies[j]->rule);
 		}
+	}
+	for (i = 0; i < results->n_static_rule_results; i++) {
+		Magma__Lte__PolicyRule named = MAGMA__LTE__POLICY_RULE__INIT;
+
+		named.id = results->static_rule_results[i]->rule_id;
+		take_result(activation, request, results->static_rule_results[i]);
+		if (results->static_rule_results[i]->result == MAGMA__LTE__RULE_MOD_RESULT__RESULT__SUCCESS)
+			note_content(&activation->contents, &named);
 	}
 	if (asked)
 		magma__lte__activate_flows_request__free_unpacked(asked, NULL);
@@ -198,7 +242,7 @@ static void give_up(struct activation *activation, const char *text)
 		return;
 	activation->ret = client_failed(activation->ctl, ACTIVATE_PATH, SL_GRPC_UNAVAILABLE, text);
 	if (activation->ret == CTL_REFUSED)
-		ctl_error(0, "if it waits for its setup: activate --setup sends one");
+		ctl_error(0, "if it waits for its setup: activate --setup does without");
 }
 
 static void on_done(enum sl_grpc_status status, const char *text, const uint8_t *message, size_t length,
@@ -225,7 +269,7 @@ static void on_done(enum sl_grpc_status status, const char *text, const uint8_t 
 	snprintf(reason, sizeof(reason), "%s%s%s",
 		 status == SL_GRPC_OK ? "the answer is no ActivateFlowsResult" : client_status_name(status),
 		 text && text[0] ? ": " : "", text ? text : "");
-	add_failure(activation, sent->request, NULL, 0, reason);
+	add_failure(&activation->failures, sent->request->imsi, sent->request->address, NULL, 0, reason);
 }
 
 static int send_next(struct activation *activation)
@@ -263,26 +307,18 @@ static int activate(struct activation *activation)
 	return ret;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void report(const struct activation *activation, uint64_t took_ms)
 {
 	char took[SL_UNITS_SIZE];
 	json_t *json;
 
-	if (!activation->failures) {
+	if (!activation->failures.array) {
 		const unsigned int contents = HASH_COUNT(activation->contents);
 
 		printf("%zu session%s, %zu rule%s in force (%u different), %zu failure%s, %s\n",
 		       activation->file->sessions, output_plural(activation->file->sessions),
 		       activation->rules, output_plural(activation->rules), contents,
-		       activation->failure_count, output_plural(activation->failure_count),
+		       activation->failures.count, output_plural(activation->failures.count),
 		       sl_format_duration(took_ms, took));
 		return;
 	}
@@ -291,37 +327,41 @@ static void report(const struct activation *activation, uint64_t took_ms)
 	json_object_set_new(json, "requests", json_integer((json_int_t)activation->file->count));
 	json_object_set_new(json, "rules", json_integer((json_int_t)activation->rules));
 	json_object_set_new(json, "failed_requests", json_integer((json_int_t)activation->failed_requests));
-	json_object_set(json, "failures", activation->failures);
+	json_object_set(json, "failures", activation->failures.array);
 	json_object_set_new(json, "took_ms", json_integer((json_int_t)took_ms));
 	output_print(json);
 }
 
-static int run_file(struct ctl *ctl, const char *path, bool with_setup)
+static int add(struct ctl *ctl, const struct policy_file *file, json_t *array)
+{
+	struct activation activation = {.ctl = ctl, .file = file, .failures.array = array};
+	uint64_t began = now_ms();
+	int ret = activate(&activation);
+
+	if (activation.ret == CTL_OK)
+		report(&activation, now_ms() - began);
+	free_contents(&activation.contents);
+	if (ret == CTL_OK)
+		ret = activation.ret;
+	return ret == CTL_OK && activation.failures.count ? CTL_REFUSED : ret;
+}
+
+static int run_file(struct ctl *ctl, const char *path, bool is_whole)
 {
 	_cleanup_(policy_file_free) struct policy_file file = {0};
-	struct activation activation = {.ctl = ctl, .file = &file};
+	struct failures failures = {NULL};
 	struct sl_error err = {""};
-	uint64_t began;
 	int ret;
 
 	if (policy_file_load(path, &file, &err) < 0)
 		return ctl_error(CTL_USAGE, "%s", err.text);
-	activation.failures = ctl->json ? json_array() : NULL;
+	failures.array = ctl->json ? json_array() : NULL;
 	ret = client_open(ctl);
-	began = now_ms();
-	if (ret == CTL_OK && with_setup)
-		ret = setup(ctl, &file);
-	if (ret == CTL_OK) {
-		ret = activate(&activation);
-		if (activation.ret == CTL_OK)
-			report(&activation, now_ms() - began);
-	}
-	client_close(ctl);
-	free_contents(&activation.contents);
-	json_decref(activation.failures);
 	if (ret == CTL_OK)
-		ret = activation.ret;
-	return ret == CTL_OK && activation.failure_count ? CTL_REFUSED : ret;
+		ret = is_whole ? replace(ctl, &file, &failures) : add(ctl, &file, failures.array);
+	client_close(ctl);
+	json_decref(failures.array);
+	return ret;
 }
 
 static int run(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv)
@@ -333,7 +373,7 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 						CTL_LONG,
 						{NULL, 0, NULL, 0}};
 	const char *path = NULL;
-	bool with_setup = false;
+	bool is_whole = false;
 	int option, ret;
 
 	while ((option = getopt_long(argc, argv, "f:" CTL_SHORT, options, NULL)) != -1) {
@@ -345,7 +385,7 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 			fputs(policy_file_example, stdout);
 			return CTL_OK;
 		case SETUP:
-			with_setup = true;
+			is_whole = true;
 			break;
 		default:
 			ret = ctl_option(ctl, command, option, optarg);
@@ -358,7 +398,7 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 	if (!path)
 		return ctl_error(CTL_USAGE, "activate: no file; usage: sluicectl activate %s",
 				 command->arguments);
-	return run_file(ctl, path, with_setup);
+	return run_file(ctl, path, is_whole);
 }
 
 const struct ctl_command command_activate = {
@@ -367,10 +407,13 @@ const struct ctl_command command_activate = {
 	.summary = "Activate the sessions and rules of a YAML file",
 	.help = "  -f, --file FILE     sessions and rules; with any error in it nothing is sent\n"
 		"      --example       print a commented file\n"
-		"      --setup         for an agent that waits for its setup: send one. The file is\n"
-		"                      the whole desired state, sessions that are not in it end\n"
+		"      --setup         the file is the whole state, whenever it is said: sessions and\n"
+		"                      rules that are not in it end, what is unchanged goes on with its\n"
+		"                      counts and hard timeouts. An agent that waits for its setup waits\n"
+		"                      no more. Unix socket only\n"
 		"\n"
-		"Rules that are in force already are updated in place; other sessions and rules\n"
-		"stay. A rule that fails is named, and the others are activated.\n",
+		"Rules that are in force already are updated in place; without --setup other\n"
+		"sessions and rules stay. A rule that fails is named, and the others are activated.\n"
+		"What SetSessionRules has set (`sluicectl desired`) stays in force in both cases.\n",
 	.run = run,
 };

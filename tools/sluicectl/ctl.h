@@ -34,8 +34,9 @@ struct ctl_command {
 };
 
 extern const struct ctl_command command_status, command_sessions, command_session, command_rules,
-	command_usage, command_policies, command_desired, command_drops, command_redirects, command_activate,
-	command_deactivate, command_watch, command_detach;
+	command_usage, command_quotas, command_policies, command_profiles, command_desired, command_drops,
+	command_redirects, command_load, command_ids, command_activate, command_set_rules, command_deactivate,
+	command_watch, command_detach;
 
 /*
  * Options that every command takes, for getopt_long: CTL_SHORT and CTL_LONG go

@@ -20,14 +20,15 @@ static void add_page(struct table *table, const ProtobufCMessage *message)
 		table_cell(table, "%s", rule->wanted_now ? "yes" : "no");
 		table_cell(table, "%s", output_time(rule->activation_ms));
 		table_cell(table, "%s", output_time(rule->deactivation_ms));
+		table_cell(table, "%s", rule->problem);
 	}
 }
 
 static int run(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv)
 {
 	static const struct option options[] = {CTL_LONG, {NULL, 0, NULL, 0}};
-	static const char *const headers[] = {"IMSI",  "APN", "RULE OR BASE NAME", "FROM THE", "NOW", "FROM",
-					      "UNTIL", NULL};
+	static const char *const headers[] = {"IMSI", "APN",   "RULE OR BASE NAME", "SOURCE", "NOW",
+					      "FROM", "UNTIL", "FAILING",	    NULL};
 	Sluice__V1__ListDesiredRequest request = SLUICE__V1__LIST_DESIRED_REQUEST__INIT;
 	int option, ret;
 
@@ -48,6 +49,8 @@ const struct ctl_command command_desired = {
 	.name = "desired",
 	.arguments = "[OPTION]... [IMSI]",
 	.summary = "Rules that subscribers should have, as SetSessionRules has said, and when",
-	.help = "Times are local. `sluicectl session IMSI` shows what a session has now.\n",
+	.help = "SOURCE: the rule is of the policy directory, or came whole with the request. NOW: it\n"
+		"is wanted at this moment. FAILING: why it is wanted and not there. Times are local.\n"
+		"`sluicectl session IMSI` shows what a session has now.\n",
 	.run = run,
 };

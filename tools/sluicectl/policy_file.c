@@ -10,28 +10,15 @@
 
 #include "arena.h"
 #include "base/cleanup.h"
-#include "catalog/rule_document.h"
 #include "config/yaml.h"
 #include "magma/lte/pipelined.pb-c.h"
 #include "rule_message.h"
 #include "sluice/limits.h"
+#include "yaml_quota.h"
+#include "yaml_rule.h"
 
 #define DEFAULT_VERSION 1
-
-static int take_text(struct arena *arena, struct sl_yaml_node node, size_t size, char **out,
-		     struct sl_error *err)
-{
-	char *text;
-	int ret;
-
-	if (!sl_yaml_present(node))
-		return 0;
-	text = arena_take(arena, size, 1);
-	ret = sl_yaml_text(node, text, size, err);
-	if (ret == 0)
-		*out = text;
-	return ret;
-}
+#define MSISDN_SIZE	24
 
 /* --- rules ------------------------------------------------------------------------- */
 
@@ -47,51 +34,26 @@ static int read_rates(struct sl_yaml_node node, uint64_t max, uint64_t *uplink, 
 	return sl_yaml_rate(sl_yaml_get(node, "downlink"), 1, max, downlink, err);
 }
 
-static void free_flows(struct sl_rule *rule)
-{
-	free(rule->flows);
-}
-
 static int read_rule(struct arena *arena, struct sl_yaml_node node, Magma__Lte__VersionedPolicy *policy,
 		     bool *gy, struct sl_error *err)
 {
 	static const char *const keys[] = {"version", "origin", NULL};
 	static const char *const origins[] = {"gx", "gy", NULL};
-	_cleanup_(free_flows) struct sl_rule rule = {.flows = NULL};
 	unsigned int origin = 0;
+	bool is_named;
 	int ret;
 
 	magma__lte__versioned_policy__init(policy);
 	policy->version = DEFAULT_VERSION;
-	if ((ret = sl_rule_document_read(node, keys, RULE_MESSAGE_RATE, &rule, err)) < 0 ||
+	if ((ret = yaml_rule_read(arena, node, keys, &policy->rule, &is_named, err)) < 0 ||
 	    (ret = sl_yaml_uint32(sl_yaml_get(node, "version"), 0, UINT32_MAX, &policy->version, err)) < 0 ||
 	    (ret = sl_yaml_choice(sl_yaml_get(node, "origin"), origins, &origin, err)) < 0)
 		return ret;
-	policy->rule = rule_message(arena, &rule);
 	*gy = origin == 1;
 	return 0;
 }
 
 /* --- sessions ----------------------------------------------------------------------- */
-
-static int read_imsi(struct sl_yaml_node node, struct policy_request *request, struct sl_error *err)
-{
-	char text[32] = "";
-	const char *digits = text;
-	size_t length;
-	int ret;
-
-	ret = sl_yaml_text(node, text, sizeof(text), err);
-	if (ret < 0)
-		return ret;
-	if (strncmp(digits, "IMSI", 4) == 0)
-		digits += 4;
-	length = strlen(digits);
-	if (length < 6 || length >= sizeof(request->imsi) || strspn(digits, "0123456789") != length)
-		return sl_yaml_error(node, err, "bad value \"%s\"; allowed: 6 to 15 digits", text);
-	memcpy(request->imsi, digits, length + 1);
-	return 0;
-}
 
 static int read_address(struct sl_yaml_node node, int family, char *out, size_t size, struct sl_error *err)
 {
@@ -135,6 +97,28 @@ static int read_ambr(struct arena *arena, struct sl_yaml_node node,
 	return 0;
 }
 
+/* What is only kept, shown and reported by. */
+static int read_particulars(struct arena *arena, struct sl_yaml_node node,
+			    Magma__Lte__ActivateFlowsRequest *message, struct sl_error *err)
+{
+	static const char *const keys[] = {"uplink", "downlink", NULL};
+	struct sl_yaml_node tunnels = sl_yaml_get(node, "tunnels");
+	char *msisdn = NULL;
+	int ret;
+
+	if ((ret = yaml_text_read(arena, sl_yaml_get(node, "msisdn"), MSISDN_SIZE, &msisdn, err)) < 0 ||
+	    (ret = sl_yaml_mapping(tunnels, keys, err)) < 0 ||
+	    (ret = sl_yaml_uint32(sl_yaml_get(tunnels, "uplink"), 0, UINT32_MAX, &message->uplink_tunnel,
+				  err)) < 0 ||
+	    (ret = sl_yaml_uint32(sl_yaml_get(tunnels, "downlink"), 0, UINT32_MAX, &message->downlink_tunnel,
+				  err)) < 0 ||
+	    (ret = sl_yaml_uint32(sl_yaml_get(node, "shard"), 0, UINT32_MAX, &message->shard_id, err)) < 0)
+		return ret;
+	if (msisdn)
+		message->msisdn = (ProtobufCBinaryData){strlen(msisdn), (uint8_t *)msisdn};
+	return 0;
+}
+
 /* There is room for the two requests that an entry can become. */
 static struct policy_request *next_request(struct policy_file *file, const struct policy_request *like)
 {
@@ -146,7 +130,7 @@ static struct policy_request *next_request(struct policy_file *file, const struc
 
 static void pack(struct policy_request *request, const Magma__Lte__ActivateFlowsRequest *message)
 {
-	request->rules = (uint32_t)message->n_policies;
+	request->rules = (uint32_t)(message->n_policies + message->n_rule_ids);
 	request->length = magma__lte__activate_flows_request__get_packed_size(message);
 	request->bytes = malloc(request->length);
 	if (!request->bytes) {
@@ -188,27 +172,54 @@ static int read_rules(struct arena *arena, struct sl_yaml_node node, Magma__Lte_
 	return 0;
 }
 
+/* Quotas of these GY rules go behind the others, which are counted. */
+static size_t gx_quotas_first(Sluice__V1__QuotaGrant **quotas, size_t count,
+			      Magma__Lte__VersionedPolicy *const *gy, size_t gy_count)
+{
+	size_t first = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		Sluice__V1__QuotaGrant *quota = quotas[i];
+		bool is_gy = false;
+
+		for (size_t n = 0; n < gy_count && !is_gy; n++)
+			is_gy = quota->rule_id[0] && strcmp(gy[n]->rule->id, quota->rule_id) == 0;
+		if (is_gy)
+			continue;
+		quotas[i] = quotas[first];
+		quotas[first++] = quota;
+	}
+	return first;
+}
+
 static int read_session(struct arena *arena, struct sl_yaml_node node, struct policy_file *file,
 			struct sl_error *err)
 {
-	static const char *const keys[] = {"imsi", "ipv4", "ipv6", "apn", "ambr", "rules", NULL};
+	static const char *const keys[] = {"imsi",	 "ipv4",   "ipv6",    "apn",   "ambr",	 "rules",
+					   "base_names", "msisdn", "tunnels", "shard", "quotas", NULL};
 	Magma__Lte__ActivateFlowsRequest message = MAGMA__LTE__ACTIVATE_FLOWS_REQUEST__INIT;
 	Magma__Lte__RequestOriginType origin = MAGMA__LTE__REQUEST_ORIGIN_TYPE__INIT;
 	Magma__Lte__SubscriberID sid = MAGMA__LTE__SUBSCRIBER_ID__INIT;
 	struct policy_request request = {.length = 0};
 	char ipv4[INET_ADDRSTRLEN] = "", ipv6[INET6_ADDRSTRLEN] = "", id[32];
 	Magma__Lte__VersionedPolicy **policies = NULL;
-	size_t gx, gy;
+	Sluice__V1__QuotaGrant **quotas = NULL;
+	size_t gx, gy, quota_count, gx_quotas;
 	int ret;
 
 	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 || (ret = sl_yaml_require(node, "imsi", err)) < 0 ||
-	    (ret = read_imsi(sl_yaml_get(node, "imsi"), &request, err)) < 0 ||
+	    (ret = yaml_imsi_read(sl_yaml_get(node, "imsi"), request.imsi, err)) < 0 ||
 	    (ret = read_address(sl_yaml_get(node, "ipv4"), AF_INET, ipv4, sizeof(ipv4), err)) < 0 ||
 	    (ret = read_address(sl_yaml_get(node, "ipv6"), AF_INET6, ipv6, sizeof(ipv6), err)) < 0 ||
-	    (ret = take_text(arena, sl_yaml_get(node, "apn"), SLUICE_APN_SIZE, &message.apn, err)) < 0 ||
+	    (ret = yaml_text_read(arena, sl_yaml_get(node, "apn"), SLUICE_APN_SIZE, &message.apn, err)) < 0 ||
 	    (ret = read_ambr(arena, sl_yaml_get(node, "ambr"), &message.apn_ambr, err)) < 0 ||
-	    (ret = read_rules(arena, sl_yaml_get(node, "rules"), &policies, &gx, &gy, err)) < 0)
+	    (ret = read_particulars(arena, node, &message, err)) < 0 ||
+	    (ret = read_rules(arena, sl_yaml_get(node, "rules"), &policies, &gx, &gy, err)) < 0 ||
+	    (ret = yaml_names_read(arena, sl_yaml_get(node, "base_names"), SLUICE_RULES_PER_SESSION,
+				   &message.rule_ids, &message.n_rule_ids, err)) < 0 ||
+	    (ret = yaml_quotas_read(arena, sl_yaml_get(node, "quotas"), &quotas, &quota_count, err)) < 0)
 		return ret;
+	gx_quotas = gx_quotas_first(quotas, quota_count, policies + gx, gy);
 	if (!ipv4[0] && !ipv6[0])
 		return sl_yaml_error(node, err, "no address; allowed: ipv4, ipv6 or both");
 	file->sessions += (ipv4[0] != '\0') + (ipv6[0] != '\0');
@@ -223,12 +234,17 @@ static int read_session(struct arena *arena, struct sl_yaml_node node, struct po
 	message.request_origin = &origin;
 	message.policies = policies;
 	message.n_policies = gx;
+	message.quotas = quotas;
+	message.n_quotas = gx_quotas;
 	pack(next_request(file, &request), &message);
 	if (gy) {
 		origin.type = MAGMA__LTE__REQUEST_ORIGIN_TYPE__ORIGIN_TYPE__GY;
 		message.apn_ambr = NULL;
+		message.n_rule_ids = 0;
 		message.policies = policies + gx;
 		message.n_policies = gy;
+		message.quotas = quotas + gx_quotas;
+		message.n_quotas = quota_count - gx_quotas;
 		pack(next_request(file, &request), &message);
 	}
 	return 0;

@@ -18,7 +18,7 @@
 struct policy_request {
 	char imsi[16];	  /* digits */
 	char address[64]; /* for messages: one address, or two with a comma */
-	uint32_t rules;
+	uint32_t rules;	  /* and base names */
 	size_t length;
 	uint8_t *bytes; /* owned; the packed message */
 };

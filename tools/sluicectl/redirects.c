@@ -21,29 +21,45 @@ static void print_portal(const Sluice__V1__Portal *portal)
 	       portal->refused, portal->closed);
 }
 
-/* One row for each address; what is said of the host stands in its first. */
+/* A row for one address; what is said of the host stands in its first. */
+static void print_row(struct table *table, const Sluice__V1__RedirectServer *server, size_t row)
+{
+	const size_t answered = server->n_addresses;
+	char text[SL_UNITS_SIZE];
+
+	table_cell(table, "%s", row ? "" : server->host);
+	if (row < answered || !server->n_held) {
+		table_cell(table, "%s", row < answered ? server->addresses[row] : "");
+		table_cell(table, "%s", "");
+	} else {
+		const Sluice__V1__HeldAddress *held = server->held[row - answered];
+
+		table_cell(table, "%s", held->address);
+		table_cell(table, "%s", sl_format_duration(held->left_ms, text));
+	}
+	if (row) {
+		for (int rest = 0; rest < 3; rest++)
+			table_cell(table, "%s", "");
+		return;
+	}
+	table_cell(table, "%u", server->failures);
+	table_cell(table, "%s",
+		   server->next_try_ms ? sl_format_duration(server->next_try_ms, text) : "under way");
+	table_cell(table, "%s", server->error);
+}
+
 static void print_servers(const Sluice__V1__RedirectTable *redirects)
 {
-	static const char *const headers[] = {"HOST",	   "ADDRESS",	 ">FAILURES",
-					      ">NEXT TRY", "LAST ERROR", NULL};
+	static const char *const headers[] = {"HOST",	       "ADDRESS",    ">HELD FOR", ">FAILURES",
+					      ">NEXT LOOK-UP", "LAST ERROR", NULL};
 	_cleanup_(table_freep) struct table *table = table_new(headers);
-	char text[SL_UNITS_SIZE];
 
 	for (size_t i = 0; i < redirects->n_servers; i++) {
 		const Sluice__V1__RedirectServer *server = redirects->servers[i];
+		size_t rows = server->n_addresses + server->n_held;
 
-		table_cell(table, "%s", server->host);
-		table_cell(table, "%s", server->n_addresses ? server->addresses[0] : "");
-		table_cell(table, "%u", server->failures);
-		table_cell(table, "%s",
-			   server->next_try_ms ? sl_format_duration(server->next_try_ms, text) : "now");
-		table_cell(table, "%s", server->error);
-		for (size_t at = 1; at < server->n_addresses; at++) {
-			table_cell(table, "%s", "");
-			table_cell(table, "%s", server->addresses[at]);
-			for (int rest = 0; rest < 3; rest++)
-				table_cell(table, "%s", "");
-		}
+		for (size_t row = 0; row < (rows ? rows : 1); row++)
+			print_row(table, server, row);
 	}
 	table_print(table, 0, stdout);
 }
@@ -82,6 +98,7 @@ const struct ctl_command command_redirects = {
 	.arguments = "[OPTION]...",
 	.summary = "The portal, and the addresses of the servers that rules redirect to",
 	.help = "A host without an address could not be resolved yet: subscribers who are\n"
-		"redirected there get a Location that they cannot reach.\n",
+		"redirected there get a Location that they cannot reach. HELD FOR: the address\n"
+		"is no more in the last answer, and stays open so long.\n",
 	.run = run,
 };

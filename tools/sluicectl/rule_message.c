@@ -154,8 +154,8 @@ static void set_steer(struct arena *arena, const struct sl_rule_steer *steer, Ma
 
 static void set_qos(struct arena *arena, const struct sl_rule *rule, Magma__Lte__PolicyRule *out)
 {
-	if (!rule->mbr[SLUICE_UPLINK] && !rule->mbr[SLUICE_DOWNLINK] && !rule->gbr[SLUICE_UPLINK] &&
-	    !rule->gbr[SLUICE_DOWNLINK])
+	if (!rule->mbr[SLUICE_UPLINK] && !rule->mbr[SLUICE_DOWNLINK] && !sl_rule_has_gbr(rule) &&
+	    !rule->arp.level && !rule->class_id)
 		return;
 	out->qos = arena_take(arena, 1, sizeof(*out->qos));
 	magma__lte__flow_qos__init(out->qos);
@@ -163,6 +163,18 @@ static void set_qos(struct arena *arena, const struct sl_rule *rule, Magma__Lte_
 	out->qos->max_req_bw_dl = (uint32_t)rule->mbr[SLUICE_DOWNLINK];
 	out->qos->gbr_ul = (uint32_t)rule->gbr[SLUICE_UPLINK];
 	out->qos->gbr_dl = (uint32_t)rule->gbr[SLUICE_DOWNLINK];
+	out->qos->qci = (Magma__Lte__FlowQos__Qci)rule->class_id;
+	if (!rule->arp.level)
+		return;
+	out->qos->arp = arena_take(arena, 1, sizeof(*out->qos->arp));
+	magma__lte__qos_arp__init(out->qos->arp);
+	out->qos->arp->priority_level = rule->arp.level;
+	out->qos->arp->pre_capability = rule->arp.may_preempt
+						? MAGMA__LTE__QOS_ARP__PRE_CAP__PRE_CAP_ENABLED
+						: MAGMA__LTE__QOS_ARP__PRE_CAP__PRE_CAP_DISABLED;
+	out->qos->arp->pre_vulnerability = rule->arp.may_be_preempted
+						   ? MAGMA__LTE__QOS_ARP__PRE_VUL__PRE_VUL_ENABLED
+						   : MAGMA__LTE__QOS_ARP__PRE_VUL__PRE_VUL_DISABLED;
 }
 
 Magma__Lte__PolicyRule *rule_message(struct arena *arena, const struct sl_rule *rule)
@@ -174,7 +186,9 @@ Magma__Lte__PolicyRule *rule_message(struct arena *arena, const struct sl_rule *
 	out->priority = rule->precedence;
 	out->rating_group = rule->rating_group;
 	out->hard_timeout = rule->hard_timeout_s;
+	out->is_final = rule->is_final;
 	set_qos(arena, rule, out);
+	out->qos_profile = arena_copy(arena, rule->profile);
 	set_flows(arena, rule, out);
 	set_redirect(arena, rule, out);
 	set_steer(arena, &rule->steer, out);

@@ -17,6 +17,22 @@ static void add_part(char text[FURTHER_SIZE], const char *name, const char *valu
 		snprintf(text + used, FURTHER_SIZE - used, "%s%s %s", used ? " " : "", name, value);
 }
 
+/* Both directions of a GBR, and by which priority it was admitted. */
+static void add_guarantee(char text[FURTHER_SIZE], const Sluice__V1__Rule *rule)
+{
+	char rate[SL_UNITS_SIZE], arp[64];
+
+	if (rule->gbr_uplink)
+		add_part(text, "gbr-uplink", sl_format_rate(rule->gbr_uplink, rate));
+	if (rule->gbr_downlink)
+		add_part(text, "gbr-downlink", sl_format_rate(rule->gbr_downlink, rate));
+	if (!rule->arp_level)
+		return;
+	snprintf(arp, sizeof(arp), "%u%s%s", rule->arp_level, rule->arp_may_preempt ? " may-preempt" : "",
+		 rule->arp_may_be_preempted ? "" : " not-preempted");
+	add_part(text, "arp", arp);
+}
+
 /* What has no column of its own: of the rule where its lines begin, and of the flow. */
 static void cell_further(struct table *table, const Sluice__V1__Rule *rule, const Sluice__V1__Flow *flow,
 			 bool first)
@@ -24,6 +40,7 @@ static void cell_further(struct table *table, const Sluice__V1__Rule *rule, cons
 	char text[FURTHER_SIZE] = "";
 
 	if (first) {
+		add_guarantee(text, rule);
 		add_part(text, "redirect-to", rule->redirect);
 		if (rule->steer) {
 			add_part(text, rule->steer->mode, rule->steer->interface);
@@ -31,6 +48,8 @@ static void cell_further(struct table *table, const Sluice__V1__Rule *rule, cons
 		}
 		if (rule->is_static)
 			add_part(text, "from", "policy-directory");
+		if (rule->is_final)
+			add_part(text, "final", "yes");
 	}
 	if (flow) {
 		add_part(text, "local", flow->local);
@@ -71,6 +90,7 @@ static void add_flow(struct table *table, const Sluice__V1__Rule *rule, const Sl
 	table_cell(table, "%s", flow && flow->remote[0] ? flow->remote : "any");
 	table_cell(table, "%s", flow ? flow->remote_port : "");
 	table_cell(table, "%s", flow ? flow->local_port : "");
+	table_cell(table, "%s", first ? rule->profile : " ");
 	cell_further(table, rule, flow, first);
 }
 
@@ -91,9 +111,10 @@ static void add_page(struct table *table, const ProtobufCMessage *message)
 
 static int run(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv)
 {
-	static const char *const headers[] = {
-		"RULE",	  ">PRECEDENCE", ">SESSIONS", ">MBR UL",     ">MBR DL",	   ">TIMEOUT", "DIRECTION",
-		"ACTION", "PROTOCOL",	 "REMOTE",    "REMOTE PORT", "LOCAL PORT", "FURTHER",  NULL};
+	static const char *const headers[] = {"RULE",	  ">PRECEDENCE", ">SESSIONS",	">MBR UL",
+					      ">MBR DL",  ">TIMEOUT",	 "DIRECTION",	"ACTION",
+					      "PROTOCOL", "REMOTE",	 "REMOTE PORT", "LOCAL PORT",
+					      "PROFILE",  "FURTHER",	 NULL};
 	Sluice__V1__ListRulesRequest request = SLUICE__V1__LIST_RULES_REQUEST__INIT;
 	int ret;
 

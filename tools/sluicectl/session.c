@@ -48,6 +48,20 @@ static void cell_classes(struct table *table, uint32_t uplink, uint32_t downlink
 	cell_pair(table, ul, dl);
 }
 
+static void cell_queues(struct table *table, const Sluice__V1__Queue *uplink,
+			const Sluice__V1__Queue *downlink)
+{
+	char ul[SL_UNITS_SIZE] = "", dl[SL_UNITS_SIZE] = "";
+
+	if (uplink)
+		snprintf(ul, sizeof(ul), "%" PRIu64, uplink->dropped_packets);
+	if (downlink)
+		snprintf(dl, sizeof(dl), "%" PRIu64, downlink->dropped_packets);
+	cell_pair(table, ul, dl);
+	cell_pair(table, uplink ? sl_format_bytes(uplink->backlog_bytes, ul) : "",
+		  downlink ? sl_format_bytes(downlink->backlog_bytes, dl) : "");
+}
+
 static const char *rate_text(Sluice__V1__SessionRule__Rate rate)
 {
 	switch (rate) {
@@ -58,6 +72,11 @@ static const char *rate_text(Sluice__V1__SessionRule__Rate rate)
 	default:
 		return "";
 	}
+}
+
+static const char *rate_or_dash(Sluice__V1__SessionRule__Rate rate)
+{
+	return rate ? rate_text(rate) : "-";
 }
 
 static void cell_timeout(struct table *table, const Sluice__V1__SessionRule *rule)
@@ -87,10 +106,10 @@ static void cell_usage(struct table *table, const Sluice__V1__Usage *usage)
 
 static void print_rules(const Sluice__V1__Session *session, FILE *file)
 {
-	static const char *const headers[] = {"RULE",	     ">VERSION",   "ORIGIN",	  ">PRECEDENCE",
-					      "ACTION",	     ">MBR UL/DL", ">RATE UL/DL", ">CLASS UL/DL",
-					      ">TIME LEFT",  ">UPLINK",	   ">DOWNLINK",	  ">DROPPED UL",
-					      ">DROPPED DL", NULL};
+	static const char *const headers[] = {
+		"RULE",	       ">VERSION",     "ORIGIN",       ">PRECEDENCE", "ACTION",	    ">MBR UL/DL",
+		">RATE UL/DL", ">CLASS UL/DL", ">QUEUE DROPS", ">BACKLOG",    ">TIME LEFT", ">UPLINK",
+		">DOWNLINK",   ">DROPPED UL",  ">DROPPED DL",  "PROFILE",     NULL};
 	_cleanup_(table_freep) struct table *table = table_new(headers);
 	size_t i;
 
@@ -101,20 +120,24 @@ static void print_rules(const Sluice__V1__Session *session, FILE *file)
 		table_cell(table, "%u", rule->version);
 		table_cell(table, "%s", output_enum(&sluice__v1__origin__descriptor, (int)rule->origin));
 		table_cell(table, "%u", rule->precedence);
-		table_cell(table, "%s%s%s", rule->action, rule->target[0] ? " " : "", rule->target);
+		table_cell(table, "%s%s%s%s", rule->is_final ? "final " : "", rule->action,
+			   rule->target[0] ? " " : "", rule->target);
 		cell_rates(table, rule->mbr_uplink, rule->mbr_downlink);
 		cell_pair(table, rate_text(rule->uplink_rate), rate_text(rule->downlink_rate));
 		cell_classes(table, rule->uplink_class, rule->downlink_class);
+		cell_queues(table, rule->uplink_queue, rule->downlink_queue);
 		cell_timeout(table, rule);
 		cell_usage(table, rule->usage);
+		table_cell(table, "%s", rule->profile);
 	}
 	table_cell(table, "(no rule)");
 	for (i = 1; i < 4; i++)
 		table_cell(table, "%s", "");
 	table_cell(table, "deny");
-	for (i = 5; i < 9; i++)
+	for (i = 5; i < 11; i++)
 		table_cell(table, "%s", "");
 	cell_usage(table, session->default_drop);
+	table_cell(table, "%s", "");
 	table_print(table, 2, file);
 }
 
@@ -123,19 +146,21 @@ static void print_session(const Sluice__V1__Session *session, FILE *file)
 	char ul[SL_UNITS_SIZE], dl[SL_UNITS_SIZE];
 	_cleanup_free_ char *apn = table_escape(session->apn);
 
-	/* the time is that of the activation, also of a session that has ended */
 	fprintf(file, "\nIMSI %s  address %s  ", session->imsi, session->address);
 	if (session->state == SLUICE__V1__SESSION__STATE__ENDED)
 		fprintf(file, "ended (active since %s)", output_time(session->since_ms));
 	else
 		fprintf(file, "%s since %s",
 			output_enum(&sluice__v1__session__state__descriptor, (int)session->state),
-			output_time(session->since_ms));
+			output_time(session->state_since_ms));
 	if (apn[0])
 		fprintf(file, "  APN %s", apn);
 	if (session->ambr_uplink || session->ambr_downlink)
 		fprintf(file, "  AMBR %s/%s", sl_format_rate(session->ambr_uplink, ul),
 			sl_format_rate(session->ambr_downlink, dl));
+	if (session->ambr_uplink_rate || session->ambr_downlink_rate)
+		fprintf(file, " (%s/%s)", rate_or_dash(session->ambr_uplink_rate),
+			rate_or_dash(session->ambr_downlink_rate));
 	if (session->uplink_tunnel || session->downlink_tunnel)
 		fprintf(file, "  tunnels 0x%x/0x%x", session->uplink_tunnel, session->downlink_tunnel);
 	fputc('\n', file);
@@ -195,6 +220,7 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 		return ret;
 	request.imsi = argv[optind];
 	request.rules = true;
+	request.queues = true;
 	found.array = ctl->json ? json_array() : NULL;
 	ret = open_texts(&found);
 	if (ret == CTL_OK)
@@ -217,11 +243,15 @@ const struct ctl_command command_session = {
 	.name = "session",
 	.arguments = "[OPTION]... IMSI",
 	.summary = "One subscriber's sessions with their rules and usage",
-	.help = "An ended session stays listed until the session manager has acknowledged its\n"
+	.help = "Since: the session's activation; of a session that is restricted or redirected,\n"
+		"when that began. An ended session stays listed until the session manager has acknowledged "
+		"its\n"
 		"final usage. Rules stand in the order in which they decide. \"(no rule)\" is what matched\n"
-		"none of them and was dropped. RATE: MBRs are shaped, by a queue, or policed, by\n"
-		"dropping what is above. Classes are HTB minor numbers, hexadecimal as in\n"
-		"`tc class show`. Bytes are IP bytes. IMSI: digits, with or without \"IMSI\"\n"
+		"none of them and was dropped. RATE: MBRs and AMBRs are shaped, by queues, or\n"
+		"policed, by dropping what is above. Classes are HTB minor numbers, hexadecimal as\n"
+		"in `tc class show`; what their queues have dropped, in packets since they were\n"
+		"built, and hold now. Rules without an MBR share one in a session whose AMBR is\n"
+		"shaped. Bytes are IP bytes. IMSI: digits, with or without \"IMSI\"\n"
 		"before them.\n",
 	.run = run,
 };

@@ -27,7 +27,7 @@ static void add_page(struct table *table, const ProtobufCMessage *message)
 		table_cell(table, "%s", session->apn);
 		table_cell(table, "%s",
 			   output_enum(&sluice__v1__session__state__descriptor, (int)session->state));
-		table_cell(table, "%s", output_time(session->since_ms));
+		table_cell(table, "%s", output_time(session->state_since_ms));
 		table_cell(table, "%u", session->rule_count);
 		cell_rate(table, session->ambr_uplink);
 		cell_rate(table, session->ambr_downlink);
@@ -45,7 +45,7 @@ static int by_subscriber(const void *a, const void *b)
 
 static int run(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv)
 {
-	static const char *const headers[] = {"IMSI",	"ADDRESS",  "APN",	"STATE", "ACTIVATED",
+	static const char *const headers[] = {"IMSI",	"ADDRESS",  "APN",	"STATE", "SINCE",
 					      ">RULES", ">AMBR UL", ">AMBR DL", NULL};
 	Sluice__V1__ListSessionsRequest request = SLUICE__V1__LIST_SESSIONS_REQUEST__INIT;
 	int ret;
@@ -63,7 +63,9 @@ const struct ctl_command command_sessions = {
 	.name = "sessions",
 	.arguments = "[OPTION]...",
 	.summary = "All sessions: IMSI, address, APN, state, number of rules",
-	.help = "State: active, or ended (enforced no more; final usage is not yet acknowledged\n"
-		"by the session manager). -o json has the rules of each session, too.\n",
+	.help = "State: active, restricted (by GY rules), redirected, or ended (enforced no more;\n"
+		"final usage is not yet acknowledged by the session manager). SINCE: the\n"
+		"activation; of a session that is restricted or redirected, when that began.\n"
+		"-o json has both times and the rules of each session, too.\n",
 	.run = run,
 };

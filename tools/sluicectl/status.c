@@ -44,8 +44,9 @@ static void print_policy(const Sluice__V1__PolicyDirectory *directory)
 
 	if (!directory)
 		return;
-	printf("policy directory     %s: %u rules, %u base names, read %s\n", directory->path,
-	       directory->rules, directory->base_names, output_time(directory->loaded_ms));
+	printf("policy directory     %s: %u rule%s, %u base name%s, read %s\n", directory->path,
+	       directory->rules, output_plural(directory->rules), directory->base_names,
+	       output_plural(directory->base_names), output_time(directory->loaded_ms));
 	if (directory->problem[0]) {
 		problem = table_escape(directory->problem);
 		printf("                     NOT READ since: %s\n", problem);
@@ -107,24 +108,33 @@ static void print_fill(struct table *table, const char *name, uint64_t used, uin
 	table_cell(table, "%.1f%%", size ? 100.0 * (double)used / (double)size : 0.0);
 }
 
+static void print_pool(struct table *table, const char *kind, const Sluice__V1__ClassPool *pool)
+{
+	char left[SL_UNITS_SIZE] = "";
+
+	if (pool->seconds_left)
+		sl_format_duration(pool->seconds_left * 1000ull, left);
+	table_cell(table, "%s %s", pool->direction, kind);
+	table_cell(table, "%u", pool->used);
+	table_cell(table, "%u", pool->ready);
+	table_cell(table, "%u", pool->size);
+	table_cell(table, "%s", left);
+}
+
 static void print_fills(const Sluice__V1__Status *status)
 {
 	static const char *const fill_headers[] = {"MAP OR POOL", ">USED", ">SIZE", ">FILL", NULL};
-	static const char *const class_headers[] = {"HTB CLASSES", ">USED", ">READY", ">SIZE", NULL};
+	static const char *const class_headers[] = {"QUEUES", ">USED", ">READY", ">SIZE", ">FULL IN", NULL};
 	_cleanup_(table_freep) struct table *fills = table_new(fill_headers);
 	_cleanup_(table_freep) struct table *classes = table_new(class_headers);
 	size_t i;
 
 	for (i = 0; i < status->n_fills; i++)
 		print_fill(fills, status->fills[i]->name, status->fills[i]->used, status->fills[i]->size);
-	for (i = 0; i < status->n_class_pools; i++) {
-		const Sluice__V1__ClassPool *pool = status->class_pools[i];
-
-		table_cell(classes, "%s", pool->direction);
-		table_cell(classes, "%u", pool->used);
-		table_cell(classes, "%u", pool->ready);
-		table_cell(classes, "%u", pool->size);
-	}
+	for (i = 0; i < status->n_class_pools; i++)
+		print_pool(classes, "classes", status->class_pools[i]);
+	for (i = 0; i < status->n_tree_pools; i++)
+		print_pool(classes, "trees", status->tree_pools[i]);
 	puts("");
 	table_print(fills, 0, stdout);
 	puts("");

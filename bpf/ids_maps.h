@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Maps of the IDS stage; what is in them, says sluice/ids.h. Sizes as in maps.h. */
+#ifndef SLUICE_BPF_IDS_MAPS_H
+#define SLUICE_BPF_IDS_MAPS_H
+
+#include "maps.h"
+
+#include "sluice/ids.h"
+
+#define IDS_TABLE(name, kind, key_type, value_type) \
+	struct {                                    \
+		__uint(type, kind);                 \
+		__uint(max_entries, 1);             \
+		__type(key, key_type);              \
+		__type(value, value_type);          \
+	} name __weak SEC(".maps")
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sluice_ids_settings);
+} ids_settings __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLUICE_IDS_RULES);
+	__type(key, __u32);
+	__type(value, struct sluice_ids_rule);
+} ids_rules __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLUICE_IDS_MATCHES);
+	__type(key, __u32);
+	__type(value, struct sluice_ids_match);
+} ids_matches __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLUICE_IDS_RULES);
+	__type(key, __u32);
+	__type(value, struct sluice_ids_rule_count);
+} ids_rule_counts __weak SEC(".maps");
+
+/* What each session lost to the stage, by slot in sessions. */
+SLUICE_ARRAY(ids_dropped, struct sluice_counter);
+
+IDS_TABLE(ids_blocks, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_block);
+IDS_TABLE(ids_overrides, BPF_MAP_TYPE_HASH, struct sluice_ids_override, __u32);
+IDS_TABLE(ids_buckets, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_bucket);
+/* Keys that come from outside: the least used gives way. */
+IDS_TABLE(ids_buckets_lru, BPF_MAP_TYPE_LRU_HASH, struct sluice_ids_key, struct sluice_ids_bucket);
+IDS_TABLE(ids_windows, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_window);
+IDS_TABLE(ids_logs, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_log);
+IDS_TABLE(ids_sets, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_set);
+IDS_TABLE(ids_connections, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_connection);
+
+/* Written by the agent alone: what outlives a block. */
+IDS_TABLE(ids_offenders, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_offender);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLUICE_IDS_TABLES);
+	__type(key, __u32);
+	__type(value, struct sluice_ids_table_count);
+} ids_table_counts __weak SEC(".maps");
+
+/* Rows of the filters, one after the other: upper 12 bits which window, lower 20 a count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLUICE_IDS_SKETCHES *SLUICE_IDS_SKETCH_ROWS *SLUICE_IDS_SKETCH_COLUMNS);
+	__type(key, __u32);
+	__type(value, __u32);
+} ids_sketch __weak SEC(".maps");
+
+/* Values to begin with, too long for the stack; never written. */
+struct ids_blank {
+	__u64 zero[sizeof(struct sluice_ids_log) / 8]; /* the longest */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ids_blank);
+} ids_blanks __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} ids_events __weak SEC(".maps");
+
+#endif
