@@ -66,16 +66,46 @@ static __always_inline bool ids_counts_connections(const struct sluice_ids_rule 
 	return rule->count >= SLUICE_IDS_NEW_CONNECTIONS && rule->count <= SLUICE_IDS_FAILED_CONNECTIONS;
 }
 
+/* Of the key at hand; global, so that the verifier walks each once. */
+#define IDS_LIMIT(name)                                                                                  \
+	int ids_##name(const struct sluice_ids_limit *limit);                                            \
+                                                                                                         \
+	__weak __noinline int ids_##name(const struct sluice_ids_limit *limit)                           \
+	{                                                                                                \
+		struct ids_walk *walk = ids_walk_here();                                                 \
+                                                                                                         \
+		return walk && limit ? ids_##name##_take(&walk->key, limit, &walk->question) : IDS_FULL; \
+	}
+
+IDS_LIMIT(bucket)
+IDS_LIMIT(exact)
+IDS_LIMIT(window)
+IDS_LIMIT(distinct)
+
+/*
+ * The key has a state of its first limit. The filter before the table is for those that have none: it
+ * begins anew with each window, and would let half a limit pass in each that nobody counts.
+ */
+static __always_inline bool ids_is_known(const struct sluice_ids_rule *rule, const struct sluice_ids_key *key)
+{
+	if ((rule->flags & SLUICE_IDS_POLL) || rule->limit[0].kind == SLUICE_IDS_BUCKET)
+		return bpf_map_lookup_elem(&ids_buckets_lru, key);
+	if (rule->limit[0].kind == SLUICE_IDS_EXACT)
+		return bpf_map_lookup_elem(&ids_logs, key);
+	if (rule->count >= SLUICE_IDS_DISTINCT_REMOTE_PORTS)
+		return bpf_map_lookup_elem(&ids_sets, key);
+	return bpf_map_lookup_elem(&ids_windows, key);
+}
+
 /* Limits whose state has a lock. */
 static __always_inline enum ids_result ids_ask_locked(const struct sluice_ids_rule *rule,
-						      const struct sluice_ids_limit *limit,
-						      struct ids_walk *walk, struct ids_question *question)
+						      const struct sluice_ids_limit *limit)
 {
 	if (limit->kind == SLUICE_IDS_EXACT)
-		return (enum ids_result)ids_exact(&walk->key, limit, question);
+		return (enum ids_result)ids_exact(limit);
 	if (rule->count >= SLUICE_IDS_DISTINCT_REMOTE_PORTS)
-		return (enum ids_result)ids_distinct(&walk->key, limit, question);
-	return (enum ids_result)ids_window(&walk->key, limit, question);
+		return (enum ids_result)ids_distinct(limit);
+	return (enum ids_result)ids_window(limit);
 }
 
 /*
@@ -93,16 +123,16 @@ static __always_inline enum ids_result ids_ask(const struct sluice_ids_rule *rul
 	if (question->poll || limit->kind == SLUICE_IDS_BUCKET)
 		result = ids_bucket_take(&walk->key, limit, question);
 	else
-		result = ids_ask_locked(rule, limit, walk, question);
+		result = ids_ask_locked(rule, limit);
 	if (rule->limit_count == 1 || result != IDS_WITHIN)
 		return result;
 	for (__u32 i = 1; i < SLUICE_IDS_LIMITS && i < rule->limit_count; i++) {
 		walk->key.limit = i;
 		limit = &rule->limit[i];
 		if (question->poll || limit->kind == SLUICE_IDS_BUCKET)
-			result = (enum ids_result)ids_bucket(&walk->key, limit, question);
+			result = (enum ids_result)ids_bucket(limit);
 		else
-			result = ids_ask_locked(rule, limit, walk, question);
+			result = ids_ask_locked(rule, limit);
 		if (result != IDS_WITHIN) {
 			walk->limit = i;
 			break;
@@ -131,11 +161,11 @@ static __always_inline bool ids_is_blocked(struct __sk_buff *skb, struct ids_wal
 	return true;
 }
 
-int ids_rule(struct __sk_buff *skb, const struct sluice_packet *packet, struct ids_walk *walk, __u32 slot);
+int ids_rule(struct __sk_buff *skb, const struct sluice_packet *packet, __u32 slot);
 
-__weak __noinline int ids_rule(struct __sk_buff *skb, const struct sluice_packet *packet,
-			       struct ids_walk *walk, __u32 slot)
+__weak __noinline int ids_rule(struct __sk_buff *skb, const struct sluice_packet *packet, __u32 slot)
 {
+	struct ids_walk *walk = ids_walk_here();
 	struct sluice_ids_rule_count *count;
 	struct ids_question *question;
 	struct sluice_ids_rule *rule;
@@ -197,7 +227,8 @@ __weak __noinline int ids_rule(struct __sk_buff *skb, const struct sluice_packet
 	question->poll = !!(rule->flags & SLUICE_IDS_POLL);
 	if (!question->units)
 		return 0;
-	if (rule->sketch && !ids_sketch_promotes(rule, &walk->key, question->units, walk->now))
+	if (rule->sketch && !ids_is_known(rule, &walk->key) &&
+	    !ids_sketch_promotes(rule, &walk->key, question->units, walk->now))
 		return 0;
 	if (rule->count >= SLUICE_IDS_DISTINCT_REMOTE_PORTS)
 		question->value = ids_value(rule, walk);
@@ -381,7 +412,7 @@ __weak __noinline int ids_judge(struct __sk_buff *skb, const struct sluice_packe
 		if (!candidates)
 			break;
 		walk->candidates = candidates & (candidates - 1);
-		ids_rule(skb, packet, walk,
+		ids_rule(skb, packet,
 			 order->slot[ids_bits((candidates & -candidates) - 1) % SLUICE_IDS_RULES]);
 	}
 	if (walk->dropped)

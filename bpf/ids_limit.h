@@ -19,7 +19,7 @@ enum ids_result {
 	IDS_FULL, /* no room for the key's state */
 };
 
-/* What a limit is asked. In a struct, because a global function takes five arguments. */
+/* What a limit is asked. */
 struct ids_question {
 	__u64 now;
 	__u64 units;
@@ -133,15 +133,6 @@ static __always_inline enum ids_result ids_bucket_take(const struct sluice_ids_k
 	return IDS_EXCESS;
 }
 
-int ids_bucket(const struct sluice_ids_key *key, const struct sluice_ids_limit *limit,
-	       struct ids_question *question);
-
-__weak __noinline int ids_bucket(const struct sluice_ids_key *key, const struct sluice_ids_limit *limit,
-				 struct ids_question *question)
-{
-	return key && limit && question ? ids_bucket_take(key, limit, question) : IDS_FULL;
-}
-
 /* `steps`: at most `count`. Neither a division, which is dear, nor a branch, which the verifier would follow.
  */
 static __always_inline __u32 ids_log_place(__u32 next, __u32 steps, __u32 count)
@@ -151,19 +142,15 @@ static __always_inline __u32 ids_log_place(__u32 next, __u32 steps, __u32 count)
 	return ((__u32)beyond + (count & (__u32)(beyond >> 31))) & (SLUICE_IDS_LOG - 1);
 }
 
-int ids_exact(const struct sluice_ids_key *key, const struct sluice_ids_limit *limit,
-	      struct ids_question *question);
-
-__weak __noinline int ids_exact(const struct sluice_ids_key *key, const struct sluice_ids_limit *limit,
-				struct ids_question *question)
+static __always_inline enum ids_result ids_exact_take(const struct sluice_ids_key *key,
+						      const struct sluice_ids_limit *limit,
+						      struct ids_question *question)
 {
 	struct sluice_ids_log *state;
 	__u64 now, window, units, last;
 	__u32 count, revision, next;
-	int result = IDS_EXCESS;
+	enum ids_result result = IDS_EXCESS;
 
-	if (!key || !limit || !question)
-		return IDS_FULL;
 	state = ids_find_or_make(sluice_ids_log, &ids_logs, SLUICE_IDS_TABLE_LOGS, key);
 	if (!state)
 		return IDS_FULL;
@@ -201,22 +188,18 @@ __weak __noinline int ids_exact(const struct sluice_ids_key *key, const struct s
 	return result;
 }
 
-int ids_window(const struct sluice_ids_key *key, const struct sluice_ids_limit *limit,
-	       struct ids_question *question);
-
 /*
  * SLIDING has parts of a seventh of the window: the eight that are kept reach back by the
  * whole window at least, so that no interval of that length sees more than `count`.
  */
-__weak __noinline int ids_window(const struct sluice_ids_key *key, const struct sluice_ids_limit *limit,
-				 struct ids_question *question)
+static __always_inline enum ids_result ids_window_take(const struct sluice_ids_key *key,
+						       const struct sluice_ids_limit *limit,
+						       struct ids_question *question)
 {
 	struct sluice_ids_window *state;
 	__u64 now, part = 0, sum = 0;
-	int result = IDS_EXCESS;
+	enum ids_result result = IDS_EXCESS;
 
-	if (!key || !limit || !question)
-		return IDS_FULL;
 	state = ids_find_or_make(sluice_ids_window, &ids_windows, SLUICE_IDS_TABLE_WINDOWS, key);
 	if (!state || !limit->window_ns)
 		return IDS_FULL;
@@ -280,20 +263,16 @@ static __always_inline __u32 ids_bits(__u64 word)
 	return word * 0x0101010101010101ull >> 56;
 }
 
-int ids_distinct(const struct sluice_ids_key *key, const struct sluice_ids_limit *limit,
-		 struct ids_question *question);
-
 /* limit->burst: the bits that `count` different values set on average (the agent's arithmetic). */
-__weak __noinline int ids_distinct(const struct sluice_ids_key *key, const struct sluice_ids_limit *limit,
-				   struct ids_question *question)
+static __always_inline enum ids_result ids_distinct_take(const struct sluice_ids_key *key,
+							 const struct sluice_ids_limit *limit,
+							 struct ids_question *question)
 {
 	struct sluice_ids_set *state;
 	__u64 now, half, most, bit;
 	__u32 revision, word, set = 0;
-	int result = IDS_WITHIN;
+	enum ids_result result = IDS_WITHIN;
 
-	if (!key || !limit || !question)
-		return IDS_FULL;
 	state = ids_find_or_make(sluice_ids_set, &ids_sets, SLUICE_IDS_TABLE_SETS, key);
 	if (!state)
 		return IDS_FULL;

@@ -58,6 +58,17 @@ struct {
 	__type(value, struct ids_walk);
 } ids_walks __weak SEC(".maps");
 
+/*
+ * Global functions find it here and do not get it as an argument: Linux 6.1 takes no key of a map
+ * in memory that it knows as an argument only.
+ */
+static __always_inline struct ids_walk *ids_walk_here(void)
+{
+	__u32 slot = 0;
+
+	return bpf_map_lookup_elem(&ids_walks, &slot);
+}
+
 static __always_inline void ids_copy(void *to, const void *from)
 {
 	((__u64 *)to)[0] = ((const __u64 *)from)[0];

@@ -38,11 +38,17 @@ static __always_inline bool quota_counts(const struct sluice_quota *quota, __u32
 	return quota->directions & (1u << (direction & 1));
 }
 
+/* ns; below 0: `first` was read on a CPU whose clock is ahead of this one's. */
+static __always_inline __s64 quota_age(__u64 first)
+{
+	return (__s64)(bpf_ktime_get_ns() - first);
+}
+
 static __always_inline bool quota_has_time(const struct sluice_quota *quota, __u64 limit_ns)
 {
 	__u64 first = quota_read(quota->first_ns);
 
-	return limit_ns == SLUICE_QUOTA_UNLIMITED || !first || bpf_ktime_get_ns() - first < limit_ns;
+	return limit_ns == SLUICE_QUOTA_UNLIMITED || !first || quota_age(first) < (__s64)limit_ns;
 }
 
 static __always_inline bool quota_fits(const struct sluice_quota *quota, __u32 bytes)
@@ -93,7 +99,8 @@ static __always_inline bool quota_use_up(struct sluice_quota *quota, __u32 slot,
 
 /*
  * Whether all that a packet pays are open to it; those that are not are used
- * up from now on. `writes` false: only what is known to be used up says no.
+ * up from now on. One that is used up is so for both directions, whichever it
+ * counts. `writes` false: only what is known to be used up says no.
  * A global function, which the verifier walks by itself and not once more for
  * each way that leads to it.
  */
@@ -103,19 +110,17 @@ __weak __noinline int quota_look(__u32 slot, __u32 bytes, __u32 direction, bool 
 {
 	for (int i = 0; i < SLUICE_QUOTA_DEPTH; i++) {
 		struct sluice_quota *quota = bpf_map_lookup_elem(&quotas, &slot);
+		bool open;
 
 		if (!quota)
 			return QUOTA_DEFECT;
-		if (quota_counts(quota, direction)) {
-			bool open = !(quota_read(quota->state) & SLUICE_QUOTA_EXHAUSTED);
-
-			if (open && writes && !quota_fits(quota, bytes))
-				open = !quota_use_up(quota, slot, bytes);
-			if (!open) {
-				if (writes)
-					__sync_fetch_and_add(&quota->refused_bytes, bytes);
-				return QUOTA_USED_UP;
-			}
+		open = !(quota_read(quota->state) & SLUICE_QUOTA_EXHAUSTED);
+		if (open && writes && quota_counts(quota, direction) && !quota_fits(quota, bytes))
+			open = !quota_use_up(quota, slot, bytes);
+		if (!open) {
+			if (writes)
+				__sync_fetch_and_add(&quota->refused_bytes, bytes);
+			return QUOTA_USED_UP;
 		}
 		slot = quota_read(quota->parent);
 		if (slot == SLUICE_NONE)
@@ -135,7 +140,7 @@ static __always_inline void quota_paid(struct sluice_quota *quota, __u32 slot)
 	if (seen & SLUICE_QUOTA_WARNED)
 		return;
 	if (quota_read(quota->used) >= quota_read(quota->threshold) ||
-	    (warn_s && first && bpf_ktime_get_ns() - first >= warn_s * NS_PER_S))
+	    (warn_s && first && quota_age(first) >= (__s64)(warn_s * NS_PER_S)))
 		quota_mark(quota, slot, seen, SLUICE_QUOTA_WARNED);
 }
 

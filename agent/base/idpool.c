@@ -84,6 +84,34 @@ int sl_idpool_take(struct sl_idpool *pool, uint32_t count, uint32_t *first)
 	return 0;
 }
 
+int sl_idpool_choose(struct sl_idpool *pool, enum sl_idpool_fit (*judge)(uint32_t slot, const void *user),
+		     const void *user, uint32_t *slot)
+{
+	const uint32_t bounds[] = {pool->cursor, pool->size, 0, pool->cursor};
+	uint32_t chosen = pool->size, seen = 0, found;
+	bool done = false;
+
+	for (int lap = 0; lap < 4 && !done; lap += 2) {
+		uint32_t from = bounds[lap];
+
+		while (!done && from < bounds[lap + 1] && find(pool, from, bounds[lap + 1], 1, &found)) {
+			enum sl_idpool_fit fit = judge(found, user);
+
+			if (fit == SL_IDPOOL_BEST || (fit == SL_IDPOOL_FIT && chosen == pool->size))
+				chosen = found;
+			seen++;
+			done = fit == SL_IDPOOL_BEST || (chosen < pool->size && seen >= SL_IDPOOL_CHOICES);
+			from = found + 1;
+		}
+	}
+	if (chosen == pool->size)
+		return -ENOSPC;
+	mark(pool, chosen, 1);
+	pool->cursor = chosen + 1 < pool->size ? chosen + 1 : 0;
+	*slot = chosen;
+	return 0;
+}
+
 int sl_idpool_claim(struct sl_idpool *pool, uint32_t first, uint32_t count)
 {
 	if (first >= pool->size || count > pool->size - first)

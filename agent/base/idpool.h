@@ -20,6 +20,18 @@ void sl_idpool_free(struct sl_idpool *pool);
 /* A run of `count` free slots; -ENOSPC when there is none. */
 int sl_idpool_take(struct sl_idpool *pool, uint32_t count, uint32_t *first);
 
+enum sl_idpool_fit {
+	SL_IDPOOL_UNFIT,
+	SL_IDPOOL_FIT,
+	SL_IDPOOL_BEST,
+};
+#define SL_IDPOOL_CHOICES 64 /* free slots that are looked at for a better one than the first that is fit */
+
+/* One slot that is fit, the best of those looked at; -ENOSPC: no free one is. Asks about each free slot at
+ * most once. */
+int sl_idpool_choose(struct sl_idpool *pool, enum sl_idpool_fit (*judge)(uint32_t slot, const void *user),
+		     const void *user, uint32_t *slot);
+
 /* Marks slots as taken (adoption after a restart); -EEXIST if one already is, -ERANGE outside. */
 int sl_idpool_claim(struct sl_idpool *pool, uint32_t first, uint32_t count);
 

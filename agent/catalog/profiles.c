@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "base/units.h"
 #include "catalog/qos_document.h"
 #include "catalog/section.h"
 
@@ -33,21 +32,6 @@ static int read_backend(struct sl_yaml_node node, enum sluice_rate_backend *out,
 	return rc;
 }
 
-/* Each at its own line. */
-static int check_gbr(struct sl_yaml_node node, const struct sl_profile *profile, struct sl_error *err)
-{
-	static const char *const keys[] = {[SLUICE_UPLINK] = "uplink", [SLUICE_DOWNLINK] = "downlink"};
-	char text[SL_UNITS_SIZE], most[SL_UNITS_SIZE];
-
-	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
-		if (profile->mbr[direction] && profile->gbr[direction] > profile->mbr[direction])
-			return sl_yaml_error(sl_yaml_get(sl_yaml_get(node, "gbr"), keys[direction]), err,
-					     "%s is above the MBR; allowed: at most %s",
-					     sl_format_rate(profile->gbr[direction], text),
-					     sl_format_rate(profile->mbr[direction], most));
-	return 0;
-}
-
 static int read_values(struct sl_yaml_node node, struct sl_profile *out, struct sl_error *err)
 {
 	static const char *const keys[] = {"name", "class_id", "mbr", "gbr", "arp", "backend", NULL};
@@ -61,7 +45,7 @@ static int read_values(struct sl_yaml_node node, struct sl_profile *out, struct 
 	    (rc = sl_arp_document_read(sl_yaml_get(node, "arp"), &out->arp, err)) < 0 ||
 	    (rc = read_backend(sl_yaml_get(node, "backend"), &out->backend, err)) < 0)
 		return rc;
-	return check_gbr(node, out, err);
+	return sl_gbr_document_check(sl_yaml_get(node, "gbr"), out->mbr, out->gbr, err);
 }
 
 static struct sl_catalog_profile *find(const struct sl_catalog *catalog, const char *name)

@@ -3,6 +3,9 @@
 
 #include <stdbool.h>
 
+#include "base/units.h"
+#include "sluice/meter.h"
+
 int sl_rates_document_read(struct sl_yaml_node node, uint64_t max, uint64_t rates[SLUICE_DIRECTIONS],
 			   struct sl_error *err)
 {
@@ -11,10 +14,28 @@ int sl_rates_document_read(struct sl_yaml_node node, uint64_t max, uint64_t rate
 
 	rc = sl_yaml_mapping(node, keys, err);
 	if (rc == 0)
-		rc = sl_yaml_rate(sl_yaml_get(node, "uplink"), 1, max, &rates[SLUICE_UPLINK], err);
+		rc = sl_yaml_rate(sl_yaml_get(node, "uplink"), SLUICE_METER_RATE_MIN, max,
+				  &rates[SLUICE_UPLINK], err);
 	if (rc == 0)
-		rc = sl_yaml_rate(sl_yaml_get(node, "downlink"), 1, max, &rates[SLUICE_DOWNLINK], err);
+		rc = sl_yaml_rate(sl_yaml_get(node, "downlink"), SLUICE_METER_RATE_MIN, max,
+				  &rates[SLUICE_DOWNLINK], err);
 	return rc;
+}
+
+/* Each at its own line. */
+int sl_gbr_document_check(struct sl_yaml_node node, const uint64_t mbr[SLUICE_DIRECTIONS],
+			  const uint64_t gbr[SLUICE_DIRECTIONS], struct sl_error *err)
+{
+	static const char *const keys[] = {[SLUICE_UPLINK] = "uplink", [SLUICE_DOWNLINK] = "downlink"};
+	char text[SL_UNITS_SIZE], most[SL_UNITS_SIZE];
+
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (mbr[direction] && gbr[direction] > mbr[direction])
+			return sl_yaml_error(sl_yaml_get(node, keys[direction]), err,
+					     "%s is above the MBR; allowed: at most %s",
+					     sl_format_rate(gbr[direction], text),
+					     sl_format_rate(mbr[direction], most));
+	return 0;
 }
 
 /* 3GPP TS 29.212 clauses 5.3.45 to 5.3.47: what the defaults are. */

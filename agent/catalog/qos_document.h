@@ -18,9 +18,13 @@
 #include "config/yaml.h"
 #include "policy/rule.h"
 
-/* Rates above `max` bit/s are refused. */
+/* Rates below 8 kbit/s, which no meter and no class keeps, or above `max` bit/s are refused. */
 int sl_rates_document_read(struct sl_yaml_node node, uint64_t max, uint64_t rates[SLUICE_DIRECTIONS],
 			   struct sl_error *err);
+
+/* `node`: the GBRs', each of which is at most the MBR, where there is one. */
+int sl_gbr_document_check(struct sl_yaml_node node, const uint64_t mbr[SLUICE_DIRECTIONS],
+			  const uint64_t gbr[SLUICE_DIRECTIONS], struct sl_error *err);
 
 /* What is left out of an ARP is as 3GPP TS 29.212 clauses 5.3.46 and 5.3.47 have it. */
 int sl_arp_document_read(struct sl_yaml_node node, struct sl_arp *arp, struct sl_error *err);

@@ -310,6 +310,7 @@ int sl_rule_document_read(struct sl_yaml_node node, const char *const *more, uin
 		    0 ||
 	    (rc = sl_rates_document_read(sl_yaml_get(node, "mbr"), max_rate, rule.mbr, err)) < 0 ||
 	    (rc = sl_rates_document_read(sl_yaml_get(node, "gbr"), max_rate, rule.gbr, err)) < 0 ||
+	    (rc = sl_gbr_document_check(sl_yaml_get(node, "gbr"), rule.mbr, rule.gbr, err)) < 0 ||
 	    (rc = sl_arp_document_read(sl_yaml_get(node, "arp"), &rule.arp, err)) < 0 ||
 	    (rc = sl_class_document_read(sl_yaml_get(node, "class_id"), 0, &rule.class_id, err)) < 0 ||
 	    (rc = read_profile(node, &rule, err)) < 0 ||

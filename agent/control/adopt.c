@@ -28,6 +28,7 @@ struct adoption {
 	struct sl_control *control;
 	struct sl_rule **rule_by_slot; /* maps->size.rules entries, one reference each */
 	bool *repair;		       /* by session slot: publish it anew */
+	bool *foreign;		       /* by session slot: what is published counts into another's usage */
 	struct adopted_lists *lists;
 	uint32_t sessions;
 	uint32_t repaired;
@@ -136,17 +137,31 @@ static void forget_duplicates(struct adoption *adoption)
 	}
 }
 
-static const struct sluice_binding *binding_of(const struct sl_maps *maps, const struct sluice_policy *policy,
-					       uint32_t ordinal)
+static struct sluice_binding *binding_of(const struct sl_maps *maps, struct sluice_policy *policy,
+					 uint32_t ordinal)
 {
 	if (ordinal < SLUICE_INLINE_BINDINGS)
 		return &policy->binding[ordinal];
 	return &maps->bindings[policy->bindings + ordinal - SLUICE_INLINE_BINDINGS];
 }
 
+/*
+ * A published policy is never changed, but for this: a class or a meter that the session
+ * could not take over is somebody else's, or will be once slots are taken. So its words
+ * say at once what the session has, or nothing, whether the repair succeeds or not. Each
+ * is read once a packet; none of the values that meet there was ever wrong.
+ */
+static void disown(struct sluice_binding *published, const struct sluice_binding *own)
+{
+	__atomic_store_n(&published->uplink_class, own->uplink_class, __ATOMIC_RELAXED);
+	__atomic_store_n(&published->downlink_class, own->downlink_class, __ATOMIC_RELAXED);
+	__atomic_store_n(&published->uplink_meter, own->uplink_meter, __ATOMIC_RELAXED);
+	__atomic_store_n(&published->downlink_meter, own->downlink_meter, __ATOMIC_RELAXED);
+}
+
 /* One rule of a published policy; -EINVAL when the records do not tell which. */
 static int adopt_install(struct adoption *adoption, struct sl_session *session,
-			 const struct sluice_binding *binding)
+			 struct sluice_binding *binding)
 {
 	struct sl_control *control = adoption->control;
 	struct sluice_usage_owner *owner;
@@ -178,16 +193,24 @@ static int adopt_install(struct adoption *adoption, struct sl_session *session,
 		adoption->repair[session->slot] = true;
 	if (!sl_classes_adopt(control, session, install))
 		adoption->repair[session->slot] = true;
+	disown(binding, &install->binding);
 	sl_owner_write(control, session, install, SLUICE_USAGE_ACTIVE);
 	return 0;
 }
 
 static void adopt_installs(struct adoption *adoption, struct sl_session *session,
-			   const struct sluice_policy *policy)
+			   struct sluice_policy *policy)
 {
-	for (uint32_t i = 0; i < policy->rules; i++)
-		if (adopt_install(adoption, session, binding_of(adoption->control->maps, policy, i)) < 0)
-			adoption->repair[session->slot] = true;
+	static const struct sluice_binding nothing;
+
+	for (uint32_t i = 0; i < policy->rules; i++) {
+		struct sluice_binding *binding = binding_of(adoption->control->maps, policy, i);
+
+		if (adopt_install(adoption, session, binding) == 0)
+			continue;
+		disown(binding, &nothing);
+		adoption->repair[session->slot] = adoption->foreign[session->slot] = true;
+	}
 }
 
 static void forget_lists(struct adoption *adoption)
@@ -263,8 +286,7 @@ static bool image_is_current(struct sl_control *control, const struct sl_session
 }
 
 /* The final rules of a session, after all others. NULL: there are none. */
-static const struct sluice_policy *final_policy(const struct sl_maps *maps,
-						const struct sluice_policy *policy)
+static struct sluice_policy *final_policy(const struct sl_maps *maps, const struct sluice_policy *policy)
 {
 	uint32_t slot = (uint32_t)(policy - maps->policies) + 1;
 
@@ -283,7 +305,7 @@ static uint32_t overflow_of(const struct sluice_policy *policy)
 static int adopt_policy(struct adoption *adoption, struct sl_session *session, uint32_t slot)
 {
 	struct sl_control *control = adoption->control;
-	const struct sluice_policy *policy, *final;
+	struct sluice_policy *policy, *final;
 	int rc;
 
 	if (slot >= control->maps->policy_count)
@@ -334,12 +356,21 @@ static int adopt_policy(struct adoption *adoption, struct sl_session *session, u
 	return 0;
 }
 
+/* Nor is the next start to take for this session's what another one has by then. */
+static void disown_recorded(struct sluice_session_record *record, const struct sl_session *session)
+{
+	record->uplink_tree = session->tree[SLUICE_UPLINK];
+	record->downlink_tree = session->tree[SLUICE_DOWNLINK];
+	record->uplink_meter = session->meter[SLUICE_UPLINK];
+	record->downlink_meter = session->meter[SLUICE_DOWNLINK];
+}
+
 static int adopt_endpoint(const struct sl_address *address, const struct sluice_endpoint *endpoint,
 			  void *user)
 {
 	struct adoption *adoption = user;
 	struct sl_control *control = adoption->control;
-	const struct sluice_session_record *record;
+	struct sluice_session_record *record;
 	struct sl_address recorded;
 	struct sl_session *session;
 
@@ -359,6 +390,7 @@ static int adopt_endpoint(const struct sl_address *address, const struct sluice_
 		adoption->repair[session->slot] = true;
 	if (!sl_meters_adopt_session(control, session))
 		adoption->repair[session->slot] = true;
+	disown_recorded(record, session);
 	if (adopt_policy(adoption, session, endpoint->policy) < 0) {
 		adoption->repair[session->slot] = true;
 		sl_log(SL_LOG_WARNING, "adoption-repair", "imsi", "%s", session->imsi, NULL);
@@ -461,6 +493,8 @@ static int find_default_usage(struct sl_control *control, struct sl_session *ses
 /* False: there is no memory to keep its usage. */
 static bool end_session(struct sl_control *control, struct sl_session *session, const struct sl_error *why)
 {
+	struct sl_session *twin = session->twin;
+
 	if (session->default_usage != SLUICE_NONE &&
 	    sl_session_reserve_retired(session, session->install_count + 1) < 0)
 		return false;
@@ -469,6 +503,7 @@ static bool end_session(struct sl_control *control, struct sl_session *session, 
 	sl_endpoint_delete(control->config.datapath, &session->address, NULL);
 	sl_retire_session(control, session, why->text);
 	sl_session_collect_ended(control, session);
+	sl_tree_leave(control, twin);
 	return true;
 }
 
@@ -489,7 +524,8 @@ static void repair_session(struct adoption *adoption, struct sl_session *session
 		return;
 	}
 	/* what packets would go on reading of it is not its own, or will be another's */
-	if ((session->default_usage == SLUICE_NONE || session->policy == SLUICE_NONE || !session->ruleset) &&
+	if ((session->default_usage == SLUICE_NONE || session->policy == SLUICE_NONE || !session->ruleset ||
+	     adoption->foreign[session->slot]) &&
 	    end_session(control, session, &err))
 		return;
 	session->unrepaired = true;
@@ -515,10 +551,12 @@ int sl_control_adopt(struct sl_control *control, struct sl_error *err)
 {
 	_cleanup_free_ struct sl_rule **rules = calloc(control->maps->size.rules, sizeof(*rules));
 	_cleanup_free_ bool *repair = calloc(control->maps->size.sessions, sizeof(*repair));
-	struct adoption adoption = {.control = control, .rule_by_slot = rules, .repair = repair, .err = err};
+	_cleanup_free_ bool *foreign = calloc(control->maps->size.sessions, sizeof(*foreign));
+	struct adoption adoption = {
+		.control = control, .rule_by_slot = rules, .repair = repair, .foreign = foreign, .err = err};
 	int rc;
 
-	if (!rules || !repair)
+	if (!rules || !repair || !foreign)
 		return sl_error(err, ENOMEM, "out of memory");
 	sl_folds_adopt(control);
 	adopt_rules(&adoption);
@@ -538,6 +576,7 @@ int sl_control_adopt(struct sl_control *control, struct sl_error *err)
 	if (rc < 0)
 		return rc;
 	repair_sessions(&adoption);
+	sl_vlans_settle(control);
 	/* sessions that are as they were need what they lead to until the next start */
 	if (!adoption.unrepaired)
 		sl_apns_settle(control);

@@ -213,14 +213,27 @@ void sl_apns_settle(struct sl_control *control)
 /* --- sessions --------------------------------------------------------------------- */
 
 /* As write_subscription in subscription.c will have it. */
+static const char *name_wanted(const struct sl_control *control, const struct sl_session *session,
+			       const struct sl_update *update)
+{
+	const struct sl_session_request *request = update && !update->refresh ? update->request : NULL;
+
+	if (request && (update->exact || !session->active || request->apn[0]))
+		return request->apn;
+	return control->maps->sessions[session->slot].apn;
+}
+
 uint8_t sl_apn_wanted(const struct sl_control *control, const struct sl_session *session,
 		      const struct sl_update *update)
 {
-	const struct sl_session_request *request = update->refresh ? NULL : update->request;
+	return sl_apn_number(control, name_wanted(control, session, update));
+}
 
-	if (request && (update->exact || !session->active || request->apn[0]))
-		return sl_apn_number(control, request->apn);
-	return sl_apn_number(control, control->maps->sessions[session->slot].apn);
+/* Not by number: two names without one may have two after the next start. */
+bool sl_apn_is_same(const struct sl_control *control, const struct sl_session *session,
+		    const struct sl_update *update, const struct sl_session *other)
+{
+	return strcasecmp(name_wanted(control, session, update), name_wanted(control, other, NULL)) == 0;
 }
 
 int sl_apn_check(const struct sl_control *control, uint8_t number, const struct sl_rule *rule,
@@ -244,30 +257,12 @@ void sl_apn_lead(const struct sl_control *control, uint8_t number, uint32_t fami
 		installs[i].way_out = entry ? entry->way_out[family == 6] : 0;
 }
 
-bool sl_apn_mark(struct sl_control *control, uint8_t number, const struct sl_install *installs,
-		 uint32_t count)
-{
-	const struct sl_control_apn *apn = sl_apn(control, number);
-	uint32_t vlan = apn ? apn->vlan : 0;
-	bool differs = false;
-
-	for (uint32_t i = 0; i < count; i++) {
-		struct sluice_mark *mark = &control->maps->marks[installs[i].binding.uplink_class];
-
-		if (!installs[i].binding.uplink_class || mark->vlan == vlan)
-			continue;
-		__atomic_store_n(&mark->vlan, vlan, __ATOMIC_RELAXED);
-		differs = true;
-	}
-	return differs;
-}
-
 bool sl_apn_adopt(struct sl_control *control, struct sl_session *session, const struct sluice_policy *policy)
 {
 	uint8_t wanted = sl_apn_number(control, control->maps->sessions[session->slot].apn);
 
 	session->apn = policy->apn;
 	sl_apn_lead(control, wanted, session->address.family, session->installs, session->install_count);
-	sl_apn_mark(control, wanted, session->installs, session->install_count);
+	sl_vlan_mark(control, wanted, session->installs, session->install_count);
 	return wanted == policy->apn;
 }

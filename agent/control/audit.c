@@ -131,9 +131,7 @@ static void check_session(struct sl_control *control, struct sl_session *session
 	check_ruleset(control, session, session->final);
 	if (sl_quotas_lead(control, session))
 		repaired(control, session, "which quota a rule is charged to");
-	/* twins of two APNs have the VLAN of the one that was published last */
-	if ((!session->twin || session->twin->apn == session->apn) &&
-	    sl_apn_mark(control, session->apn, session->installs, session->install_count))
+	if (sl_vlan_mark(control, session->apn, session->installs, session->install_count))
 		repaired(control, session, "the VLAN of a class");
 	what = published_difference(control, session);
 	if (!what) {

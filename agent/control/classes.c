@@ -57,24 +57,36 @@ static bool is_at(const struct sl_draft *draft, int direction, uint16_t minor, e
 	return tree == draft->tree[direction] && (minor == sl_tree_shared(tree)) == (place == SHARED_LEAF);
 }
 
-/* The twin's class, if the rule can be in it. A leaf is under the AMBR of either. */
+/*
+ * The twin's class, if the rule can be in it. A leaf is under the AMBR of either; the one
+ * that rules of the twin share has no rate of its own, and gets none.
+ */
 static uint16_t twin_class(const struct sl_draft *draft, const struct sl_entry *entry, int direction,
 			   enum place place)
 {
-	uint16_t twin = sl_twin_class(draft->twin, &entry->install, direction);
+	uint16_t twin = sl_twin_class(draft->partner, &entry->install, direction);
+	uint16_t tree = sl_qos_tree_of(draft->control->config.qos, direction, twin);
 
-	if (place == SHARED_LEAF)
+	if (place == SHARED_LEAF || (tree && twin == sl_tree_shared(tree)))
 		return 0;
 	return twin && (place == SINGLE_CLASS || is_at(draft, direction, twin, place)) ? twin : 0;
 }
 
-static struct sl_qos_rates rates_of(const struct sl_rule *rule, int direction, enum place place)
+struct sl_qos_rates sl_class_rates(const struct sl_qos *qos, const struct sl_rule *rule, int direction)
 {
-	struct sl_qos_rates rates = {.mbr = place == SHARED_LEAF ? 0 : rule->mbr[direction]};
+	struct sl_qos_rates rates = {.gbr = rule->gbr[direction], .mbr = rule->mbr[direction]};
 
-	if (place == SINGLE_CLASS)
-		rates.gbr = rule->gbr[direction];
+	if (!rates.mbr)
+		rates.mbr = sl_qos_link_rate(qos);
 	return rates;
+}
+
+static struct sl_qos_rates rates_of(const struct sl_qos *qos, const struct sl_rule *rule, int direction,
+				    enum place place)
+{
+	if (place == SINGLE_CLASS)
+		return sl_class_rates(qos, rule, direction);
+	return (struct sl_qos_rates){.mbr = place == SHARED_LEAF ? 0 : rule->mbr[direction]};
 }
 
 static int assign(const struct sl_draft *draft, int direction, const struct sl_qos_rates *rates,
@@ -82,14 +94,17 @@ static int assign(const struct sl_draft *draft, int direction, const struct sl_q
 {
 	struct sl_control *control = draft->control;
 	struct sl_qos *qos = control->config.qos;
+	struct sl_vlan_wish wish;
+	const struct sl_qos_choice choice = sl_vlan_choice(draft, &wish);
+	const struct sl_qos_choice *chosen = direction == SLUICE_UPLINK ? &choice : NULL;
 	int rc;
 
 	if (place != SINGLE_CLASS)
 		return sl_tree_leaf(control, direction, draft->tree[direction], rates->mbr, minor, err);
-	rc = sl_qos_assign(qos, direction, rates, minor, err);
+	rc = sl_qos_assign_chosen(qos, direction, rates, chosen, minor, err);
 	/* a burst of activations may outrun the pool that is still being built */
 	if (rc == -ENOSPC && sl_queues_build_some(control))
-		rc = sl_qos_assign(qos, direction, rates, minor, err);
+		rc = sl_qos_assign_chosen(qos, direction, rates, chosen, minor, err);
 	if (rc == -ENOSPC)
 		control->slots
 			.lacking[direction == SLUICE_UPLINK ? SL_SLOT_UPLINK_CLASS : SL_SLOT_DOWNLINK_CLASS] =
@@ -111,16 +126,20 @@ static int set_class(struct sl_draft *draft, struct sl_entry *entry, int directi
 {
 	struct sl_qos *qos = draft->control->config.qos;
 	uint16_t *minor = class_of(&entry->install, direction);
-	struct sl_qos_rates rates = rates_of(entry->install.rule, direction, place), current;
+	const struct sl_rule *rule = entry->install.rule;
+	struct sl_qos_rates rates, current;
 	uint16_t twin;
 	int rc;
 
 	if (!qos)
-		return sl_error(err, EOPNOTSUPP, "an MBR of %llu bit/s needs qos.pool > 0",
-				(unsigned long long)rates.mbr);
+		return sl_error(err, EOPNOTSUPP, "%s of %llu bit/s needs qos.pool > 0",
+				rule->mbr[direction] ? "an MBR" : "a GBR",
+				(unsigned long long)(rule->mbr[direction] ? rule->mbr[direction]
+									  : rule->gbr[direction]));
+	rates = rates_of(qos, rule, direction, place);
 	twin = twin_class(draft, entry, direction, place);
 	if (*minor && *minor != twin &&
-	    (twin || !is_at(draft, direction, *minor, place) ||
+	    (twin || !is_at(draft, direction, *minor, place) || sl_vlan_differs(draft, direction, *minor) ||
 	     (draft->separate && place != SHARED_LEAF && sl_qos_users(qos, direction, *minor) > 1)))
 		unset_class(entry, direction);
 	if (*minor == 0) {
@@ -180,13 +199,9 @@ static int set_rate(struct sl_draft *draft, struct sl_entry *entry, int directio
 		sl_meter_unset(entry, direction);
 		return 0;
 	}
-	if (!rule->mbr[direction] && !in_tree) {
-		unset_class(entry, direction);
-		return sl_meter_guard(draft, entry, direction, err);
-	}
 	if (in_tree)
 		return set_in_tree(draft, entry, direction, keep_rate, err);
-	if (!sl_meter_is_wanted(draft, entry, direction)) {
+	if ((rule->mbr[direction] || rule->gbr[direction]) && !sl_meter_is_wanted(draft, entry, direction)) {
 		rc = set_class(draft, entry, direction, SINGLE_CLASS, keep_rate, err);
 		if (rc == 0)
 			return sl_meter_guard(draft, entry, direction, err);
@@ -196,7 +211,8 @@ static int set_rate(struct sl_draft *draft, struct sl_entry *entry, int directio
 		entry->fell_back = true;
 	}
 	unset_class(entry, direction);
-	return sl_meter_set(draft, entry, direction, err);
+	return rule->mbr[direction] ? sl_meter_set(draft, entry, direction, err)
+				    : sl_meter_guard(draft, entry, direction, err);
 }
 
 void sl_classes_undo(struct sl_draft *draft, struct sl_entry *entry)
@@ -209,7 +225,7 @@ void sl_classes_undo(struct sl_draft *draft, struct sl_entry *entry)
 		if (entry->old_rates[direction].mbr)
 			sl_qos_change(qos, direction, minor, &entry->old_rates[direction], NULL);
 		if (entry->assigned[direction])
-			sl_qos_release(qos, direction, minor);
+			sl_vlan_release(draft->control, direction, minor);
 		if (entry->metered[direction])
 			sl_meter_put(draft->control, entry->install.meter[direction]);
 	}
@@ -236,6 +252,39 @@ int sl_classes_set(struct sl_draft *draft, struct sl_entry *entry, struct sl_err
 int sl_classes_keep(struct sl_draft *draft, struct sl_entry *entry, struct sl_error *err)
 {
 	return set_classes(draft, entry, true, err);
+}
+
+/* In a direction in which the session has a tree, and the rule belongs in it. */
+static bool is_outside(const struct sl_draft *draft, const struct sl_entry *entry, int direction)
+{
+	const struct sl_rule *rule = entry->install.rule;
+	uint16_t tree = draft->tree[direction];
+	uint16_t minor = direction == SLUICE_UPLINK ? entry->install.binding.uplink_class
+						    : entry->install.binding.downlink_class;
+
+	return tree && !rule->gbr[direction] && permits(rule, draft->session->address.family, direction) &&
+	       (!minor || sl_qos_tree_of(draft->control->config.qos, direction, minor) != tree);
+}
+
+bool sl_classes_escape(const struct sl_draft *draft, const struct sl_entry *entry)
+{
+	return is_outside(draft, entry, SLUICE_UPLINK) || is_outside(draft, entry, SLUICE_DOWNLINK);
+}
+
+int sl_classes_catch(struct sl_draft *draft, struct sl_entry *entry, struct sl_error *err)
+{
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		int rc = 0;
+
+		if (is_outside(draft, entry, direction))
+			rc = set_class(draft, entry, direction, SHARED_LEAF, true, err);
+		if (rc < 0) {
+			sl_classes_undo(draft, entry);
+			sl_classes_forget(entry);
+			return rc;
+		}
+	}
+	return 0;
 }
 
 void sl_classes_forget(struct sl_entry *entry)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "control/model.h"
+#include "control/quotas.h"
 
 static void run_deferred(void *owner, uint32_t kind, uint32_t first, uint32_t count)
 {
@@ -12,10 +12,10 @@ static void run_deferred(void *owner, uint32_t kind, uint32_t first, uint32_t co
 	control->slots.deferred[kind] -= kind == SL_SLOT_USAGE_FINAL ? 1 : count;
 	switch (kind) {
 	case SL_SLOT_UPLINK_CLASS:
-		sl_qos_release(control->config.qos, SLUICE_UPLINK, (uint16_t)first);
+		sl_vlan_release(control, SLUICE_UPLINK, (uint16_t)first);
 		break;
 	case SL_SLOT_DOWNLINK_CLASS:
-		sl_qos_release(control->config.qos, SLUICE_DOWNLINK, (uint16_t)first);
+		sl_vlan_release(control, SLUICE_DOWNLINK, (uint16_t)first);
 		break;
 	case SL_SLOT_UPLINK_TREE:
 		sl_qos_tree_release(control->config.qos, SLUICE_UPLINK, (uint16_t)first);
@@ -32,8 +32,7 @@ static void run_deferred(void *owner, uint32_t kind, uint32_t first, uint32_t co
 		sl_slots_release(&control->slots, SL_SLOT_POLICY, first, count);
 		break;
 	case SL_SLOT_QUOTA:
-		memset(&control->maps->quotas[first], 0, sizeof(struct sluice_quota));
-		memset(&control->maps->quota_owners[first], 0, sizeof(struct sluice_quota_owner));
+		sl_quota_clear(control, first);
 		sl_slots_release(&control->slots, SL_SLOT_QUOTA, first, count);
 		break;
 	case SL_SLOT_METER:

@@ -25,7 +25,9 @@ struct sl_entry {
 struct sl_draft {
 	struct sl_control *control;
 	struct sl_session *session;
-	struct sl_session *twin;    /* after this update; NULL: none */
+	struct sl_session *twin; /* after this update; NULL: none */
+	struct sl_session
+		*partner; /* the twin, if it has the same APN: only then they share queues and meters */
 	struct sl_session *left[2]; /* published: those that had this one or its twin for theirs */
 	bool separate;		    /* classes that others use, too, are left to them */
 	uint8_t apn;		    /* its number, after this update */
@@ -42,11 +44,13 @@ struct sl_draft {
 	bool planted[SLUICE_DIRECTIONS];      /* a use of it that this draft took */
 	uint64_t old_ambr[SLUICE_DIRECTIONS]; /* of a tree; 0: it was not changed */
 	bool fell_back;			      /* to a meter, because no tree was free */
+	struct sl_session *alone;      /* published: the twin of one whose address this one has; NULL */
 	struct sl_session *follows;    /* published: the twin, whose rules have to move as this one's did */
 	struct sl_draft_quota *quotas; /* quotas.c: of the session, after this update */
 	struct sl_session_quota *quota_list; /* the same, as the session has it */
 	uint32_t quota_count;
 	struct sl_preemption *victims; /* rules whose guarantees it takes, the last one first */
+	uint32_t refused; /* guarantees; counted once it is published, as another try may follow */
 };
 
 /* subscription.c: the session's record becomes what the draft and the request say. */
@@ -62,8 +66,27 @@ int sl_classes_set(struct sl_draft *draft, struct sl_entry *entry, struct sl_err
 int sl_classes_keep(struct sl_draft *draft, struct sl_entry *entry, struct sl_error *err);
 /* Gives back what the draft took for this entry, classes and meters only. */
 void sl_classes_undo(struct sl_draft *draft, struct sl_entry *entry);
+/* A rule that has stayed as it was is outside the session's tree, though the AMBR is its limit, too. */
+bool sl_classes_escape(const struct sl_draft *draft, const struct sl_entry *entry);
+/* It shares the last leaf then: the AMBR is kept, its MBR is not. On failure it is as it was. */
+int sl_classes_catch(struct sl_draft *draft, struct sl_entry *entry, struct sl_error *err);
 /* Forgets what was noted; the entry's binding is the present one again. */
 void sl_classes_forget(struct sl_entry *entry);
+
+/*
+ * vlans.c: uplink classes and trees whose packets may be in the draft's VLAN; those
+ * that were in it last before others. `wish` is what the choice points to.
+ */
+struct sl_vlan_wish {
+	const struct sl_control *control;
+	uint32_t vlan;
+	uint32_t now_s;
+};
+struct sl_qos_choice sl_vlan_choice(const struct sl_draft *draft, struct sl_vlan_wish *wish);
+struct sl_qos_choice sl_vlan_tree_choice(const struct sl_draft *draft, struct sl_vlan_wish *wish);
+/* The class (0: none) is one whose packets are in another VLAN than the draft's: the draft must leave it. */
+bool sl_vlan_differs(const struct sl_draft *draft, int direction, uint16_t minor);
+bool sl_vlan_fits_tree(const struct sl_draft *draft, int direction, uint16_t tree);
 
 /* How the rates of a rule are kept, as far as that is possible. */
 enum sl_rate_backend sl_rate_backend_of(const struct sl_control *control, const struct sl_rule *rule);

@@ -203,7 +203,7 @@ static int refuse(struct sl_draft *draft, const struct sl_rule *rule,
 		is_link ? NULL : sl_apn(draft->control, (uint8_t)answer->short_apn);
 	char short_by[SL_UNITS_SIZE], asked[SL_UNITS_SIZE];
 
-	draft->control->guarantees->refused++;
+	draft->refused++;
 	return sl_error(err, EBUSY, "the GBR of %s %s: the reserve of %s%.64s lacks %s; ARP level %u, %s",
 			sl_format_rate(rule->gbr[answer->short_direction], asked),
 			answer->short_direction == SLUICE_UPLINK ? "uplink" : "downlink",
@@ -217,9 +217,11 @@ static int refuse(struct sl_draft *draft, const struct sl_rule *rule,
 static uint32_t present_guarantee(const struct sl_draft *draft, const struct sl_entry *present,
 				  const struct sl_install *key)
 {
-	const struct sl_install *other = sl_twin_install(draft->twin, key);
+	const struct sl_install *other = sl_twin_install(draft->partner, key);
 	uint32_t own = present && !present->preempted ? present->install.guarantee : 0;
 
+	if (own && draft->separate && users(draft->control, own) > 1)
+		own = 0;
 	if (other && other->guarantee && other->guarantee != own &&
 	    users(draft->control, other->guarantee) < SL_GUARANTEE_USERS)
 		return other->guarantee;
@@ -293,7 +295,7 @@ void sl_guarantees_keep(struct sl_draft *draft)
 	for (uint32_t i = 0; i < draft->count; i++) {
 		struct sl_entry *entry = &draft->entries[i];
 		uint32_t *own = &entry->install.guarantee;
-		const struct sl_install *other = sl_twin_install(draft->twin, &entry->install);
+		const struct sl_install *other = sl_twin_install(draft->partner, &entry->install);
 
 		if (entry->requested || entry->preempted || !*own)
 			continue;
@@ -334,6 +336,7 @@ void sl_guarantees_commit(struct sl_draft *draft)
 	struct sl_session *session = draft->session;
 
 	sl_admission_end(guarantees->book);
+	guarantees->refused += draft->refused;
 	sl_preemptions_commit(draft);
 	for (uint32_t i = 0; i < draft->count; i++)
 		if (draft->entries[i].install.guarantee)
@@ -400,7 +403,7 @@ int sl_guarantees_adopt(struct sl_control *control, struct sl_error *err)
 		struct sl_error why = {{0}};
 		uint32_t slot;
 
-		if (other && other->guarantee) {
+		if (other && other->guarantee && sl_apn_is_same(control, session, NULL, session->twin)) {
 			install->guarantee = other->guarantee;
 		} else if (sl_admission_restore(control->guarantees->book, &asked, &slot, &why) == 0) {
 			install->guarantee = slot + 1;

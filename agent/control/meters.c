@@ -114,6 +114,12 @@ static bool is_guard(const struct sl_install *install, int direction)
 	       (direction == SLUICE_UPLINK ? install->binding.uplink_class : install->binding.downlink_class);
 }
 
+/* A guard has no rate of its own; whether a meter is one does not change as long as it is used. */
+static bool polices(const struct sl_control *control, uint32_t meter)
+{
+	return meter && control->maps->meters[meter - 1].rate;
+}
+
 /* ambr, root: what is above, slot + 1 or 0 */
 static int rule_settings(const struct sl_install *install, int direction, uint32_t ambr, uint32_t root,
 			 struct sl_meter_settings *settings, struct sl_error *err)
@@ -180,7 +186,7 @@ bool sl_meter_is_wanted(const struct sl_draft *draft, const struct sl_entry *ent
 	const struct sl_control_config *config = &draft->control->config;
 	enum sl_rate_backend backend = sl_rate_backend_of(draft->control, entry->install.rule);
 	struct sl_qos_pool_status pool = {0};
-	const struct sl_install *other;
+	uint32_t other;
 
 	if (backend != SL_RATE_AUTO)
 		return backend == SL_RATE_POLICE;
@@ -188,15 +194,15 @@ bool sl_meter_is_wanted(const struct sl_draft *draft, const struct sl_entry *ent
 		sl_qos_tree_status(config->qos, direction, &pool);
 	else if (config->qos)
 		sl_qos_pool_status(config->qos, direction, &pool);
-	other = sl_twin_install(draft->twin, &entry->install);
-	return pool.size == 0 || (entry->install.meter[direction] && !is_guard(&entry->install, direction)) ||
-	       (other && other->meter[direction] && !is_guard(other, direction));
+	other = twin_meter(draft->partner, &entry->install, direction);
+	return pool.size == 0 || polices(draft->control, entry->install.meter[direction]) ||
+	       polices(draft->control, other);
 }
 
 int sl_meter_set(struct sl_draft *draft, struct sl_entry *entry, int direction, struct sl_error *err)
 {
 	uint32_t *meter = &entry->install.meter[direction];
-	uint32_t twin = twin_meter(draft->twin, &entry->install, direction);
+	uint32_t twin = twin_meter(draft->partner, &entry->install, direction);
 	struct sl_meter_settings settings;
 	int rc;
 
@@ -204,7 +210,10 @@ int sl_meter_set(struct sl_draft *draft, struct sl_entry *entry, int direction, 
 			   root_of(draft->control, draft->apn, direction), &settings, err);
 	if (rc < 0)
 		return rc;
-	if (must_leave(draft, *meter, twin))
+	/* one that becomes what it is not would police, or not, before the queue is what it is to be */
+	if (polices(draft->control, twin) != (settings.rate != 0))
+		twin = 0;
+	if (must_leave(draft, *meter, twin) || polices(draft->control, *meter) != (settings.rate != 0))
 		sl_meter_unset(entry, direction);
 	if (*meter)
 		return 0;
@@ -262,7 +271,7 @@ static int begin(struct sl_draft *draft, int direction, uint64_t word, struct sl
 		.parent = slot_of(root_of(draft->control, draft->apn, direction)),
 		.green_parent = SLUICE_NONE,
 	};
-	uint32_t twin = draft->twin ? draft->twin->meter[direction] : 0;
+	uint32_t twin = draft->partner ? draft->partner->meter[direction] : 0;
 	uint32_t meter = draft->session->meter[direction];
 	int rc = 0;
 

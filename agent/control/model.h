@@ -290,13 +290,22 @@ int sl_apn_check(const struct sl_control *control, uint8_t number, const struct 
 		 struct sl_error *err);
 void sl_apn_lead(const struct sl_control *control, uint8_t number, uint32_t family,
 		 struct sl_install *installs, uint32_t count);
-/* What packets in the uplink classes of these rules carry; before they are published. True: it was not so. */
-bool sl_apn_mark(struct sl_control *control, uint8_t number, const struct sl_install *installs,
-		 uint32_t count);
+/* Whether two sessions have the same APN, by name; the first one after this update, or as it is (NULL). */
+bool sl_apn_is_same(const struct sl_control *control, const struct sl_session *session,
+		    const struct sl_update *update, const struct sl_session *other);
 /* Puts the marks of numbers and the VLANs right; how many were wrong. */
 uint32_t sl_apns_repair(struct sl_control *control);
 /* False: the published policy is not of the APN that the record names. */
 bool sl_apn_adopt(struct sl_control *control, struct sl_session *session, const struct sluice_policy *policy);
+
+/* vlans.c: VLANs of uplink classes; those of a draft are in draft.h */
+uint32_t sl_vlan_of(const struct sl_control *control, uint8_t apn); /* 0: none */
+/* What packets in the uplink classes of these rules carry; before they are published. True: it was not so. */
+bool sl_vlan_mark(struct sl_control *control, uint8_t apn, const struct sl_install *installs, uint32_t count);
+/* sl_qos_release, and notes since when nobody has the class. */
+void sl_vlan_release(struct sl_control *control, int direction, uint16_t minor);
+/* Classes that were in use before the start and were not adopted are unused since now. */
+void sl_vlans_settle(struct sl_control *control);
 
 /* neighbours.c: routers behind the VLANs of APNs */
 int sl_neighbours_open(struct sl_control *control, struct sl_error *err);
@@ -369,6 +378,13 @@ bool sl_meters_adopt(struct sl_control *control, const struct sl_session *sessio
 /* The leaf of a tree that rules without an MBR of their own share. */
 uint16_t sl_tree_shared(uint16_t tree);
 void sl_trees_release(struct sl_control *control, struct sl_session *session);
+/*
+ * The session's twin has ended: rules that are in the twin's tree leave it. Not before
+ * whatever ended that is done. May be NULL.
+ */
+void sl_tree_leave(struct sl_control *control, struct sl_session *session);
+/* What a single class of the rule may send: without an MBR it has a queue for its GBR, up to the link. */
+struct sl_qos_rates sl_class_rates(const struct sl_qos *qos, const struct sl_rule *rule, int direction);
 /* Adoption, before the session's meters. False: something is not as it should be, and is so in the model
  * only. */
 bool sl_trees_adopt(struct sl_control *control, struct sl_session *session);

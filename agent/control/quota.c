@@ -158,18 +158,38 @@ bool sl_quota_grant(struct sl_control *control, uint32_t slot, const struct sl_q
 	return true;
 }
 
-void sl_quota_put(struct sl_control *control, uint32_t slot, const struct sl_session *session,
-		  const struct sl_session *twin)
+static const struct sl_session *another_user(struct sl_control *control, uint32_t slot,
+					     const struct sl_session *session)
+{
+	const struct sl_subscriber *subscriber = sl_subscriber_find(control, session->imsi);
+	const struct sl_session *other = subscriber ? subscriber->sessions : NULL;
+
+	for (; other; other = other->imsi_next)
+		for (uint32_t i = 0; other != session && other->active && i < other->quota_count; i++)
+			if (other->quotas[i].slot == slot)
+				return other;
+	return NULL;
+}
+
+void sl_quota_put(struct sl_control *control, uint32_t slot, const struct sl_session *session)
 {
 	struct sluice_quota_owner *owner = &control->maps->quota_owners[slot];
+	const struct sl_session *other;
 
 	if (--control->quota_users[slot]) {
-		if (owner->session == session->slot && twin)
-			owner->session = twin->slot;
+		other = another_user(control, slot, session);
+		if (other)
+			owner->session = other->slot;
 		return;
 	}
 	__atomic_store_n(&owner->scope, SLUICE_QUOTA_FREE, __ATOMIC_RELEASE);
 	sl_control_defer(control, SL_SLOT_QUOTA, slot, 1);
+}
+
+void sl_quota_clear(struct sl_control *control, uint32_t slot)
+{
+	control->maps->quotas[slot] = (struct sluice_quota){.parent = SLUICE_NONE};
+	control->maps->quota_owners[slot] = (struct sluice_quota_owner){0};
 }
 
 /* --- what others see ------------------------------------------------------------ */
@@ -193,7 +213,8 @@ static struct sl_quota_view view_of(const struct sl_control *control, uint32_t s
 	const struct sl_session *session =
 		owner->session < control->maps->size.sessions ? control->by_slot[owner->session] : NULL;
 	uint64_t first = __atomic_load_n(&quota->first_ns, __ATOMIC_RELAXED);
-	uint64_t gone = first ? sl_now_ns() - first : 0;
+	uint64_t now = sl_now_ns();
+	uint64_t gone = first && first < now ? now - first : 0; /* a CPU's clock may be ahead of ours */
 	uint32_t state = __atomic_load_n(&quota->state, __ATOMIC_ACQUIRE);
 	struct sl_quota_view view = {
 		.slot = slot,

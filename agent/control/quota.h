@@ -6,7 +6,8 @@
  * A quota belongs to a rule of a session (by id and origin, whatever its
  * version), to all rules of it with one rating group, or to the session. The
  * sessions of a dual-stack subscriber have those of session and rating group
- * together, and that of a rule which both have. It ends with what it belongs to.
+ * together, and that of a rule which both have; when they part, each has half of
+ * what is left. It ends with what it belongs to.
  */
 #ifndef SL_CONTROL_QUOTA_H
 #define SL_CONTROL_QUOTA_H

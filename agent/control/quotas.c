@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which quotas a session has: in a draft, in the maps, after a restart. */
+/* Which quotas a session has: in a draft, in the maps. */
 #include "control/quotas.h"
 
 #include <errno.h>
@@ -12,10 +12,12 @@
 /* A quota that a session is to have. */
 struct sl_draft_quota {
 	struct sl_session_quota quota;
-	bool present; /* the session has it now */
-	bool taken;   /* a use that this draft took, of a slot that is new or the twin's */
-	bool made;    /* new */
-	bool granted; /* for the event */
+	bool taken;    /* a use that this draft took, of a slot that is new or the twin's */
+	bool made;     /* new */
+	bool granted;  /* for the event */
+	bool divided;  /* `from` has given half of what it had left */
+	uint32_t from; /* the session's slot until now, parted from or joined to this; SLUICE_NONE */
+	struct sluice_quota before;		/* divided: `from` before that */
 	const struct sl_quota_request *request; /* NULL: it stays as it is */
 };
 
@@ -28,25 +30,31 @@ static const struct sl_session_quota *find(const struct sl_session_quota *quotas
 	return NULL;
 }
 
-static const struct sl_session_quota *find_of(const struct sl_session *session,
-					      const struct sl_quota_key *key)
+const struct sl_session_quota *sl_quota_of(const struct sl_session *session, const struct sl_quota_key *key)
 {
 	return session ? find(session->quotas, session->quota_count, key) : NULL;
 }
 
 /* --- from one to the next ------------------------------------------------------ */
 
+/* What a quota of `scope` has above it: of these, or of the twin, which may be NULL. */
 static const struct sl_session_quota *find_above(const struct sl_session_quota *quotas, uint32_t count,
-						 const struct sl_install *install, uint32_t scope)
+						 const struct sl_session *twin, uint32_t rating_group,
+						 uint32_t scope)
 {
-	struct sl_quota_key key = {.scope = SLUICE_QUOTA_RATING_GROUP,
-				   .rating_group = install->rule->rating_group};
+	const struct sl_quota_key keys[] = {
+		{.scope = SLUICE_QUOTA_RATING_GROUP, .rating_group = rating_group},
+		{.scope = SLUICE_QUOTA_SESSION},
+	};
 	const struct sl_session_quota *found = NULL;
 
-	if (scope < SLUICE_QUOTA_RATING_GROUP && key.rating_group)
-		found = find(quotas, count, &key);
-	if (!found && scope < SLUICE_QUOTA_SESSION)
-		found = find(quotas, count, &(struct sl_quota_key){.scope = SLUICE_QUOTA_SESSION});
+	for (size_t i = rating_group ? 0 : 1; i < SL_ARRAY_SIZE(keys) && !found; i++) {
+		if (keys[i].scope <= scope)
+			continue;
+		found = find(quotas, count, &keys[i]);
+		if (!found)
+			found = sl_quota_of(twin, &keys[i]);
+	}
 	return found;
 }
 
@@ -59,14 +67,13 @@ const struct sl_session_quota *sl_quota_first(const struct sl_session_quota *quo
 	if (install->rule->is_final)
 		return NULL;
 	found = find(quotas, count, &key);
-	return found ? found : find_above(quotas, count, install, SLUICE_QUOTA_RULE);
+	return found ? found
+		     : find_above(quotas, count, NULL, install->rule->rating_group, SLUICE_QUOTA_RULE);
 }
 
-const struct sl_session_quota *sl_quota_parent(const struct sl_session_quota *quotas, uint32_t count,
-					       const struct sl_session_quota *quota,
-					       const struct sl_install *install)
+static uint32_t slot_of(const struct sl_session_quota *quota)
 {
-	return find_above(quotas, count, install, quota->key.scope);
+	return quota ? quota->slot : SLUICE_NONE;
 }
 
 static bool put_word(uint32_t *word, uint32_t value)
@@ -94,25 +101,67 @@ static const struct sl_session_quota *first_of(const struct sl_session *session,
 			      sl_quota_rule_hash(install->rule->id));
 }
 
-/* Parents before what leads to their children. */
+/* Of a rule that both have in different rating groups the session with the smaller slot says what is above
+ * it. */
+static bool twin_leads(const struct sl_session *session, const struct sl_session_quota *quota)
+{
+	const struct sl_session_quota *twins = sl_quota_of(session->twin, &quota->key);
+
+	return twins && twins->slot == quota->slot && session->twin->slot < session->slot;
+}
+
+static bool lead_quota(struct sl_maps *maps, const struct sl_session *session,
+		       const struct sl_session_quota *quota, uint32_t rating_group)
+{
+	const struct sl_session_quota *above = find_above(session->quotas, session->quota_count,
+							  session->twin, rating_group, quota->key.scope);
+
+	return put_word(&maps->quotas[quota->slot].parent, slot_of(above));
+}
+
+/*
+ * Parents before what leads to their children, also of those that no rule is
+ * charged to: the next rule's packets must not find what was above them once.
+ */
 bool sl_quotas_lead(struct sl_control *control, const struct sl_session *session)
 {
 	struct sl_maps *maps = control->maps;
 	bool differs = false;
 
+	for (uint32_t i = 0; i < session->quota_count; i++)
+		if (session->quotas[i].key.scope != SLUICE_QUOTA_RULE)
+			differs |= lead_quota(maps, session, &session->quotas[i], 0);
 	for (uint32_t i = 0; session->quota_count && i < session->install_count; i++) {
 		const struct sl_install *install = &session->installs[i];
-		const struct sl_session_quota *first = first_of(session, install), *quota = first, *next;
+		const struct sl_session_quota *first = first_of(session, install);
 
-		for (; quota; quota = next) {
-			next = sl_quota_parent(session->quotas, session->quota_count, quota, install);
-			differs |=
-				put_word(&maps->quotas[quota->slot].parent, next ? next->slot : SLUICE_NONE);
-		}
+		if (first && first->key.scope == SLUICE_QUOTA_RULE && !twin_leads(session, first))
+			differs |= lead_quota(maps, session, first, install->rule->rating_group);
 		if (install->charged && put_first(maps, install->binding.usage, first))
 			differs = true;
 	}
 	return differs;
+}
+
+bool sl_quotas_lead_all(struct sl_control *control, const struct sl_session *session)
+{
+	const struct sl_subscriber *subscriber = sl_subscriber_find(control, session->imsi);
+	const struct sl_session *one = subscriber ? subscriber->sessions : NULL;
+	bool differs = false;
+
+	for (; one; one = one->imsi_next)
+		if (one->active)
+			differs |= sl_quotas_lead(control, one);
+	return differs;
+}
+
+bool sl_quotas_used_up(const struct sl_control *control, const struct sl_session *session)
+{
+	for (uint32_t i = 0; i < session->quota_count; i++)
+		if (__atomic_load_n(&control->maps->quotas[session->quotas[i].slot].state, __ATOMIC_ACQUIRE) &
+		    SLUICE_QUOTA_EXHAUSTED)
+			return true;
+	return false;
 }
 
 /* --- drafts ------------------------------------------------------------------------ */
@@ -162,15 +211,29 @@ static bool is_removed(const struct sl_session_request *request, const struct sl
 	return false;
 }
 
-/* One that the session or its twin has already. */
-static struct sl_draft_quota *go_on_with(struct sl_draft *draft, const struct sl_session_quota *quota)
+/*
+ * One that the session or its twin has already: the twin's, if both have one of
+ * their own, and one of its own, if it has one with a session that is its twin
+ * no more. Without a slot for that they go on sharing it, until the next change.
+ */
+static struct sl_draft_quota *go_on_with(struct sl_draft *draft, const struct sl_quota_key *key)
 {
-	const struct sl_session_quota *own = find_of(draft->session, &quota->key);
+	struct sl_control *control = draft->control;
+	const struct sl_session_quota *own = sl_quota_of(draft->session, key);
+	const struct sl_session_quota *twins = sl_quota_of(draft->twin, key);
 	struct sl_draft_quota *drafted = &draft->quotas[draft->quota_count++];
+	struct sl_error err;
 
-	*drafted = (struct sl_draft_quota){.quota = own ? *own : *quota, .present = own, .taken = !own};
-	if (!own)
-		draft->control->quota_users[quota->slot]++;
+	*drafted = (struct sl_draft_quota){.quota = twins ? *twins : *own, .from = SLUICE_NONE};
+	if (twins && (!own || own->slot != twins->slot)) {
+		drafted->from = slot_of(own);
+		drafted->taken = true;
+		control->quota_users[twins->slot]++;
+	} else if (sl_quota_is_parted(control, &drafted->quota, draft->twin) &&
+		   sl_quota_part(control, draft->session, own, &drafted->quota.slot, &err) == 0) {
+		drafted->from = own->slot;
+		drafted->taken = drafted->made = true;
+	}
 	return drafted;
 }
 
@@ -184,7 +247,7 @@ static void go_on_with_all(struct sl_draft *draft, const struct sl_session *sess
 		    find_drafted(draft, &quota->key) ||
 		    (quota->key.scope == SLUICE_QUOTA_RULE && !has_rule(draft, &quota->key)))
 			continue;
-		go_on_with(draft, quota);
+		go_on_with(draft, &quota->key);
 	}
 }
 
@@ -203,12 +266,18 @@ static bool is_elsewhere(const struct sl_draft *draft, const struct sl_session_r
 	return false;
 }
 
+/* Of one quota. */
+static bool is_same(const struct sl_quota_request *a, const struct sl_quota_request *b)
+{
+	return a->grant == b->grant && a->bytes == b->bytes && a->warn_bytes == b->warn_bytes &&
+	       a->time_s == b->time_s && a->warn_s == b->warn_s && a->directions == b->directions;
+}
+
 static int draft_one(struct sl_draft *draft, const struct sl_session_request *request, size_t index,
 		     struct sl_error *err)
 {
 	const struct sl_quota_request *asked = &request->quotas[index];
 	struct sl_quota_key key = key_of(asked);
-	const struct sl_session_quota *there;
 	struct sl_draft_quota *drafted;
 	int rc;
 
@@ -220,16 +289,17 @@ static int draft_one(struct sl_draft *draft, const struct sl_session_request *re
 				index, asked->rule_id);
 	}
 	drafted = find_drafted(draft, &key);
-	if (drafted && drafted->request)
-		return sl_error(err, EINVAL, "quotas[%zu]: asked for twice", index);
-	there = find_of(draft->session, &key);
-	if (!there)
-		there = find_of(draft->twin, &key);
+	if (drafted && drafted->request) {
+		/* entries of a setup for GX and GY rules of one session each say what the session has */
+		if (is_same(drafted->request, asked))
+			return 0;
+		return sl_error(err, EINVAL, "quotas[%zu]: asked for twice, and not the same", index);
+	}
 	if (!drafted && draft->quota_count >= SL_QUOTAS_PER_SESSION)
 		return sl_error(err, E2BIG, "quotas: the session would have more than %d",
 				SL_QUOTAS_PER_SESSION);
-	if (!drafted && there)
-		drafted = go_on_with(draft, there);
+	if (!drafted && (sl_quota_of(draft->session, &key) || sl_quota_of(draft->twin, &key)))
+		drafted = go_on_with(draft, &key);
 	if (!drafted) {
 		uint32_t slot;
 
@@ -237,8 +307,11 @@ static int draft_one(struct sl_draft *draft, const struct sl_session_request *re
 		if (rc < 0)
 			return rc;
 		drafted = &draft->quotas[draft->quota_count++];
-		*drafted = (struct sl_draft_quota){
-			.quota = {.key = key, .slot = slot}, .taken = true, .made = true, .granted = true};
+		*drafted = (struct sl_draft_quota){.quota = {.key = key, .slot = slot},
+						   .taken = true,
+						   .made = true,
+						   .granted = true,
+						   .from = SLUICE_NONE};
 	}
 	drafted->request = asked;
 	return 0;
@@ -294,6 +367,14 @@ static void forget(struct sl_draft *draft)
 	draft->quota_count = 0;
 }
 
+static void undivide(struct sl_control *control, const struct sl_draft_quota *drafted)
+{
+	struct sluice_quota *quota = &control->maps->quotas[drafted->from];
+
+	__atomic_store_n(&quota->threshold, drafted->before.threshold, __ATOMIC_RELEASE);
+	__atomic_store_n(&quota->limit, drafted->before.limit, __ATOMIC_RELEASE);
+}
+
 /* Nothing has ever led to those that are new. */
 void sl_quotas_abandon(struct sl_draft *draft)
 {
@@ -303,10 +384,11 @@ void sl_quotas_abandon(struct sl_draft *draft)
 		const struct sl_draft_quota *drafted = &draft->quotas[i];
 		uint32_t slot = drafted->quota.slot;
 
+		if (drafted->divided)
+			undivide(control, drafted);
 		if (!drafted->taken || --control->quota_users[slot])
 			continue;
-		control->maps->quotas[slot] = (struct sluice_quota){0};
-		control->maps->quota_owners[slot] = (struct sluice_quota_owner){0};
+		sl_quota_clear(control, slot);
 		sl_slots_release(&control->slots, SL_SLOT_QUOTA, slot, 1);
 	}
 	forget(draft);
@@ -320,6 +402,20 @@ static bool is_charged_now(const struct sl_session *session, uint32_t usage)
 	return false;
 }
 
+/* What a session that parts takes along: what is granted to it anew, or else half of what is left. */
+static void fill_parted(struct sl_draft *draft, struct sl_draft_quota *drafted)
+{
+	struct sl_control *control = draft->control;
+
+	if (drafted->request)
+		drafted->granted = sl_quota_grant(control, drafted->quota.slot, drafted->request);
+	if (drafted->granted)
+		return;
+	drafted->before = control->maps->quotas[drafted->from];
+	drafted->divided = true;
+	sl_quota_divide(control, drafted->from, drafted->quota.slot);
+}
+
 /*
  * What the new policy alone leads to: new quotas, and usage slots that are not
  * charged yet. The others follow when it is published.
@@ -329,16 +425,25 @@ void sl_quotas_prepare(struct sl_draft *draft)
 	const struct sl_session_quota *list = draft->quota_list;
 	struct sl_maps *maps = draft->control->maps;
 
+	for (uint32_t i = 0; i < draft->quota_count; i++) {
+		struct sl_draft_quota *drafted = &draft->quotas[i];
+
+		if (drafted->made && drafted->from != SLUICE_NONE)
+			fill_parted(draft, drafted);
+		/* that of a rule has its group's above it, which the rule says, below */
+		if (drafted->made)
+			maps->quotas[drafted->quota.slot].parent = slot_of(
+				find_above(list, draft->quota_count, NULL, 0, drafted->quota.key.scope));
+	}
 	for (uint32_t i = 0; draft->quota_count && i < draft->count; i++) {
 		const struct sl_install *install = &draft->installs[i];
 		const struct sl_session_quota *first = sl_quota_first(list, draft->quota_count, install,
 								      sl_quota_rule_hash(install->rule->id));
 
-		for (const struct sl_session_quota *quota = first, *next; quota; quota = next) {
-			next = sl_quota_parent(list, draft->quota_count, quota, install);
-			if (draft->quotas[quota - list].made)
-				maps->quotas[quota->slot].parent = next ? next->slot : SLUICE_NONE;
-		}
+		if (first && first->key.scope == SLUICE_QUOTA_RULE && draft->quotas[first - list].made)
+			maps->quotas[first->slot].parent =
+				slot_of(find_above(list, draft->quota_count, NULL,
+						   install->rule->rating_group, SLUICE_QUOTA_RULE));
 		if (first && !is_charged_now(draft->session, install->binding.usage))
 			__atomic_store_n(&maps->quota_of[install->binding.usage], first->slot + 1ull,
 					 __ATOMIC_RELEASE);
@@ -348,15 +453,19 @@ void sl_quotas_prepare(struct sl_draft *draft)
 /* Of those that the session had before: what it has no more. */
 static void put_gone(struct sl_draft *draft, const struct sl_session_quota *before, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (!find_drafted(draft, &before[i].key))
-			sl_quota_put(draft->control, before[i].slot, draft->session, draft->twin);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct sl_draft_quota *drafted = find_drafted(draft, &before[i].key);
+
+		if (!drafted || drafted->quota.slot != before[i].slot)
+			sl_quota_put(draft->control, before[i].slot, draft->session);
+	}
 }
 
 /* A quota that both had is the twin's no more, either, when a request takes it away. */
 static void take_from_twin(struct sl_draft *draft, const struct sl_session_quota *before, uint32_t count)
 {
 	struct sl_session *twin = draft->twin;
+	uint32_t gone[SL_QUOTAS_PER_SESSION], gone_count = 0;
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < twin->quota_count; i++) {
@@ -365,18 +474,33 @@ static void take_from_twin(struct sl_draft *draft, const struct sl_session_quota
 		bool rule_gone = quota->key.scope == SLUICE_QUOTA_RULE && !has_rule(draft, &quota->key);
 
 		if (had && had->slot == quota->slot && !rule_gone && !find_drafted(draft, &quota->key))
-			sl_quota_put(draft->control, quota->slot, twin, draft->session);
+			gone[gone_count++] = quota->slot;
 		else
 			twin->quotas[kept++] = *quota;
 	}
-	if (kept == twin->quota_count)
+	if (!gone_count)
 		return;
 	twin->quota_count = kept;
 	/* its policy goes on saying that they are charged: to what is left, or to nothing */
 	for (uint32_t i = 0; i < twin->install_count && !kept; i++)
 		if (twin->installs[i].charged)
 			draft->control->maps->quota_of[twin->installs[i].binding.usage] = 0;
-	sl_quotas_lead(draft->control, twin);
+	sl_quotas_lead_all(draft->control, twin);
+	for (uint32_t i = 0; i < gone_count; i++)
+		sl_quota_put(draft->control, gone[i], twin);
+}
+
+/* The session's own, which nobody else has, into the twin's: a second time for what was charged meanwhile. */
+static void join(struct sl_draft *draft, uint64_t *counted)
+{
+	for (uint32_t i = 0; i < draft->quota_count; i++) {
+		const struct sl_draft_quota *drafted = &draft->quotas[i];
+
+		if (drafted->from != SLUICE_NONE && !drafted->made &&
+		    draft->control->quota_users[drafted->from] == 1)
+			counted[i] =
+				sl_quota_join(draft->control, drafted->from, drafted->quota.slot, counted[i]);
+	}
 }
 
 void sl_quotas_commit(struct sl_draft *draft)
@@ -384,12 +508,14 @@ void sl_quotas_commit(struct sl_draft *draft)
 	struct sl_control *control = draft->control;
 	struct sl_session *session = draft->session;
 	_cleanup_free_ struct sl_session_quota *before = SL_TAKE(session->quotas);
+	uint64_t counted[SL_QUOTAS_PER_SESSION] = {0};
 	uint32_t count = session->quota_count;
 
 	session->quotas = SL_TAKE(draft->quota_list);
 	session->quota_count = draft->quota_count;
 	if (!draft->quotas)
 		return;
+	join(draft, counted);
 	for (uint32_t i = 0; i < draft->quota_count; i++) {
 		struct sl_draft_quota *drafted = &draft->quotas[i];
 
@@ -399,7 +525,8 @@ void sl_quotas_commit(struct sl_draft *draft)
 	}
 	for (uint32_t i = 0; i < session->install_count && !session->quota_count; i++)
 		control->maps->quota_of[session->installs[i].binding.usage] = 0;
-	sl_quotas_lead(control, session);
+	sl_quotas_lead_all(control, session);
+	join(draft, counted);
 	if (draft->twin)
 		take_from_twin(draft, before, count);
 	put_gone(draft, before, count);
@@ -413,17 +540,19 @@ void sl_quotas_tell(struct sl_draft *draft)
 	forget(draft);
 }
 
-/* Quotas of the session that its twin should have and has not. */
-static bool twin_lacks(const struct sl_session *session)
+bool sl_quotas_twin_lacks(const struct sl_session *session)
 {
 	const struct sl_session *twin = session->twin;
 
 	for (uint32_t i = 0; twin && twin->quota_count < SL_QUOTAS_PER_SESSION && i < session->quota_count;
 	     i++) {
 		const struct sl_quota_key *key = &session->quotas[i].key;
+		const struct sl_session_quota *twins = sl_quota_of(twin, key);
 		bool has = key->scope != SLUICE_QUOTA_RULE;
 
-		if (find_of(twin, key))
+		if (twins && twins->slot != session->quotas[i].slot)
+			return true;
+		if (twins)
 			continue;
 		for (uint32_t n = 0; n < twin->install_count && !has; n++)
 			has = twin->installs[n].origin == key->origin && !twin->installs[n].rule->is_final &&
@@ -439,126 +568,22 @@ void sl_quotas_follow(struct sl_control *control, const struct sl_session *sessi
 	static const struct sl_update again = {0};
 	struct sl_error err = {{0}};
 
-	if (session->active && twin_lacks(session) &&
+	if (session->active && sl_quotas_twin_lacks(session) &&
 	    sl_update_session(control, session->twin, &again, &err) < 0)
 		sl_log(SL_LOG_ERROR, "quota-not-shared", "imsi", "%s", session->imsi, "reason", "%s",
 		       err.text, NULL);
 }
 
-/* --- the end, and the next start ------------------------------------------------------ */
+/* --- the end ---------------------------------------------------------------------------- */
 
-void sl_quotas_release(struct sl_control *control, struct sl_session *session, const struct sl_session *twin)
+void sl_quotas_release(struct sl_control *control, struct sl_session *session)
 {
-	for (uint32_t i = 0; i < session->quota_count; i++)
-		sl_quota_put(control, session->quotas[i].slot, session, twin);
-	free(session->quotas);
-	session->quotas = NULL;
+	_cleanup_free_ struct sl_session_quota *before = SL_TAKE(session->quotas);
+	uint32_t count = session->quota_count;
+
 	session->quota_count = 0;
-}
-
-static struct sl_quota_key recorded_key(const struct sl_control *control, uint32_t slot)
-{
-	const struct sluice_quota_owner *owner = &control->maps->quota_owners[slot];
-
-	return (struct sl_quota_key){.scope = control->maps->quotas[slot].scope,
-				     .origin = owner->origin,
-				     .rating_group = owner->rating_group,
-				     .rule = owner->name_hash};
-}
-
-static int adopt_one(struct sl_control *control, struct sl_session *session, uint32_t slot)
-{
-	struct sl_session_quota quota = {.key = recorded_key(control, slot), .slot = slot};
-	struct sl_session_quota *grown;
-
-	if (find_of(session, &quota.key) || session->quota_count >= SL_QUOTAS_PER_SESSION)
-		return 0;
-	grown = reallocarray(session->quotas, session->quota_count + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	session->quotas = grown;
-	if (!control->quota_users[slot] && sl_idpool_claim(control->slots.pool[SL_SLOT_QUOTA], slot, 1) < 0)
-		return 0;
-	control->quota_users[slot]++;
-	session->quotas[session->quota_count++] = quota;
-	return 0;
-}
-
-/* What the published policy of the session leads to. */
-static int adopt_published(struct sl_control *control, struct sl_session *session)
-{
-	const struct sl_maps *maps = control->maps;
-	int rc = 0;
-
-	for (uint32_t i = 0; i < session->install_count; i++) {
-		const struct sl_install *install = &session->installs[i];
-		uint32_t slot =
-			install->charged ? (uint32_t)maps->quota_of[install->binding.usage] - 1 : SLUICE_NONE;
-
-		for (int depth = 0; depth < SLUICE_QUOTA_DEPTH && rc == 0 && slot < maps->size.quotas;
-		     depth++) {
-			const struct sluice_quota_owner *owner = &maps->quota_owners[slot];
-
-			if (maps->quotas[slot].scope == SLUICE_QUOTA_FREE ||
-			    strcmp(owner->imsi, session->imsi) != 0)
-				break;
-			rc = adopt_one(control, session, slot);
-			slot = maps->quotas[slot].parent;
-		}
-	}
-	return rc;
-}
-
-/* Those of a session without a rule that is charged to them. */
-static int adopt_recorded(struct sl_control *control, uint32_t slot)
-{
-	const struct sluice_quota_owner *owner = &control->maps->quota_owners[slot];
-	struct sl_session *session =
-		owner->session < control->maps->size.sessions ? control->by_slot[owner->session] : NULL;
-
-	if (owner->scope == SLUICE_QUOTA_FREE || owner->scope == SLUICE_QUOTA_RULE ||
-	    owner->scope != control->maps->quotas[slot].scope || !session || !session->active ||
-	    strcmp(owner->imsi, session->imsi) != 0)
-		return 0;
-	return adopt_one(control, session, slot);
-}
-
-static bool bindings_are_current(const struct sl_session *session)
-{
-	for (uint32_t i = 0; i < session->install_count; i++)
-		if (session->installs[i].charged != (first_of(session, &session->installs[i]) != NULL))
-			return false;
-	return true;
-}
-
-int sl_quotas_adopt(struct sl_control *control, bool *repair, struct sl_error *err)
-{
-	struct sl_maps *maps = control->maps;
-	struct sl_session *session;
-	int rc = 0;
-
-	DL_FOREACH (control->all, session) {
-		if (rc == 0 && session->active)
-			rc = adopt_published(control, session);
-	}
-	for (uint32_t slot = 0; slot < maps->size.quotas && rc == 0; slot++) {
-		if (!control->quota_users[slot])
-			rc = adopt_recorded(control, slot);
-		if (control->quota_users[slot]) {
-			sl_quota_finish_grant(control, slot);
-			__atomic_store_n(&maps->quota_owners[slot].scope, maps->quotas[slot].scope,
-					 __ATOMIC_RELEASE);
-		} else if (maps->quotas[slot].scope) {
-			maps->quotas[slot] = (struct sluice_quota){0};
-			maps->quota_owners[slot] = (struct sluice_quota_owner){0};
-		}
-	}
-	if (rc < 0)
-		return sl_error(err, -rc, "out of memory");
-	DL_FOREACH (control->all, session) {
-		sl_quotas_lead(control, session);
-		if (session->active && (!bindings_are_current(session) || twin_lacks(session)))
-			repair[session->slot] = true;
-	}
-	return 0;
+	if (count)
+		sl_quotas_lead_all(control, session);
+	for (uint32_t i = 0; i < count; i++)
+		sl_quota_put(control, before[i].slot, session);
 }

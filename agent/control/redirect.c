@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "control/model.h"
+#include "control/quotas.h"
 
 int sl_rule_take(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,
 		 struct sl_error *err)
@@ -39,21 +39,31 @@ int sl_rule_take(struct sl_control *control, const struct sl_rule *rule, struct 
 	return sl_rule_record_get(control, &expanded, out, err);
 }
 
+static const struct sl_rule *redirect_among(const struct sl_install *installs, uint32_t count)
+{
+	uint64_t now = sl_now_ns();
+
+	for (uint32_t i = 0; i < count; i++)
+		if (installs[i].rule->redirect != SLUICE_REDIRECT_NONE &&
+		    (!installs[i].binding.deadline_ns || installs[i].binding.deadline_ns > now))
+			return installs[i].rule;
+	return NULL;
+}
+
+/* Final rules come last, but who asks while a quota is used up was most likely sent by one of them. */
 int sl_control_redirect_of(struct sl_control *control, const struct sl_address *address,
 			   const struct sl_rule **rule)
 {
 	const struct sl_session *session = sl_session_find(control, address);
-	uint64_t now = sl_now_ns();
+	const struct sl_rule *found = NULL;
 
 	if (!session || !session->active)
 		return -ENOENT;
-	*rule = NULL;
-	for (uint32_t i = 0; i < session->install_count && !*rule; i++) {
-		const struct sl_install *install = &session->installs[i];
+	if (sl_quotas_used_up(control, session)) {
+		size_t before = sl_installs_before_final(session->installs, session->install_count);
 
-		if (install->rule->redirect != SLUICE_REDIRECT_NONE &&
-		    (!install->binding.deadline_ns || install->binding.deadline_ns > now))
-			*rule = install->rule;
+		found = redirect_among(session->installs + before, session->install_count - (uint32_t)before);
 	}
+	*rule = found ? found : redirect_among(session->installs, session->install_count);
 	return 0;
 }

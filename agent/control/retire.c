@@ -61,7 +61,7 @@ void sl_retire_session(struct sl_control *control, struct sl_session *session, c
 	sl_guarantees_release(control, session);
 	sl_meters_reparent(control, twin);
 	sl_meters_release_session(control, session);
-	sl_quotas_release(control, session, twin);
+	sl_quotas_release(control, session);
 	sl_trees_release(control, session);
 	free(session->installs);
 	session->installs = NULL;
@@ -78,6 +78,7 @@ void sl_retire_session(struct sl_control *control, struct sl_session *session, c
 int sl_end_session(struct sl_control *control, struct sl_session *session, const char *reason,
 		   struct sl_error *err)
 {
+	struct sl_session *twin = session->twin;
 	int rc;
 
 	if (!session->active)
@@ -89,5 +90,6 @@ int sl_end_session(struct sl_control *control, struct sl_session *session, const
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
 	sl_retire_session(control, session, reason);
+	sl_tree_leave(control, twin);
 	return 0;
 }

@@ -67,14 +67,17 @@ static bool is_wanted(const struct sl_draft *draft, int direction)
 
 	if (!draft->ambr[direction] || config->backend == SL_RATE_POLICE)
 		return false;
-	if (config->backend == SL_RATE_SHAPE || draft->session->tree[direction])
+	if (config->backend == SL_RATE_SHAPE)
 		return true;
-	if (!config->qos || draft->session->meter[direction])
+	if (!config->qos)
 		return false;
-	if (draft->twin && draft->twin->tree[direction])
-		return true;
+	/* the AMBR of twins is one: first what that has */
+	if (draft->partner && (draft->partner->tree[direction] || draft->partner->meter[direction]))
+		return draft->partner->tree[direction];
+	if (draft->session->tree[direction] || draft->session->meter[direction])
+		return draft->session->tree[direction];
 	sl_qos_tree_status(config->qos, direction, &pool);
-	return pool.size && !(draft->twin && draft->twin->meter[direction]);
+	return pool.size;
 }
 
 /* Must the draft leave its tree to others? */
@@ -83,7 +86,10 @@ static bool must_leave(const struct sl_draft *draft, int direction, uint16_t twi
 	const struct sl_qos *qos = draft->control->config.qos;
 	uint16_t tree = draft->session->tree[direction];
 
-	return twin ? twin != tree : draft->separate && sl_qos_tree_users(qos, direction, tree) > 1;
+	if (twin)
+		return twin != tree;
+	return (draft->separate && sl_qos_tree_users(qos, direction, tree) > 1) ||
+	       !sl_vlan_fits_tree(draft, direction, tree);
 }
 
 static int take(struct sl_draft *draft, int direction, struct sl_error *err)
@@ -92,11 +98,14 @@ static int take(struct sl_draft *draft, int direction, struct sl_error *err)
 	struct sl_qos *qos = control->config.qos;
 	uint64_t ambr = draft->ambr[direction];
 	uint16_t *tree = &draft->tree[direction];
-	int rc = sl_qos_tree_assign(qos, direction, ambr, tree, err);
+	struct sl_vlan_wish wish;
+	const struct sl_qos_choice choice = sl_vlan_tree_choice(draft, &wish);
+	const struct sl_qos_choice *chosen = direction == SLUICE_UPLINK ? &choice : NULL;
+	int rc = sl_qos_tree_assign_chosen(qos, direction, ambr, chosen, tree, err);
 
 	/* a burst of activations may outrun the pool that is still being built */
 	if (rc == -ENOSPC && sl_queues_build_some(control))
-		rc = sl_qos_tree_assign(qos, direction, ambr, tree, err);
+		rc = sl_qos_tree_assign_chosen(qos, direction, ambr, chosen, tree, err);
 	if (rc == -ENOSPC)
 		control->slots.lacking[tree_kind(direction)] = 1;
 	return rc;
@@ -131,7 +140,7 @@ int sl_tree_begin(struct sl_draft *draft, int direction, struct sl_error *err)
 {
 	const struct sl_control_config *config = &draft->control->config;
 	uint16_t tree = draft->session->tree[direction];
-	uint16_t twin = draft->twin ? draft->twin->tree[direction] : 0;
+	uint16_t twin = draft->partner ? draft->partner->tree[direction] : 0;
 	int rc;
 
 	if (!is_wanted(draft, direction))
@@ -184,7 +193,7 @@ void sl_trees_commit(struct sl_draft *draft)
 	struct sl_session *session = draft->session;
 
 	if (sl_trees_changed(draft))
-		draft->follows = draft->twin;
+		draft->follows = draft->partner;
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
 		if (draft->tree[direction] == session->tree[direction])
 			continue;
@@ -203,6 +212,28 @@ void sl_tree_follow(struct sl_control *control, struct sl_session *twin)
 		       NULL);
 }
 
+static bool is_in_anothers_tree(const struct sl_control *control, const struct sl_session *session)
+{
+	for (uint32_t i = 0; i < session->install_count; i++) {
+		const struct sluice_binding *binding = &session->installs[i].binding;
+		const uint16_t minor[SLUICE_DIRECTIONS] = {binding->uplink_class, binding->downlink_class};
+
+		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+			uint16_t tree = sl_qos_tree_of(control->config.qos, direction, minor[direction]);
+
+			if (tree && tree != session->tree[direction])
+				return true;
+		}
+	}
+	return false;
+}
+
+void sl_tree_leave(struct sl_control *control, struct sl_session *session)
+{
+	if (control->config.qos && session && is_in_anothers_tree(control, session))
+		sl_tree_follow(control, session);
+}
+
 /* --- the end, and the next start --- */
 
 void sl_trees_release(struct sl_control *control, struct sl_session *session)
@@ -214,6 +245,13 @@ void sl_trees_release(struct sl_control *control, struct sl_session *session)
 		put(control, direction, session->tree[direction]);
 		session->tree[direction] = 0;
 	}
+}
+
+/* As an earlier release had it. */
+static bool shares_across_apns(const struct sl_control *control, const struct sl_session *session,
+			       bool shares)
+{
+	return shares && !sl_apn_is_same(control, session, NULL, session->twin);
 }
 
 bool sl_trees_adopt(struct sl_control *control, struct sl_session *session)
@@ -236,8 +274,10 @@ bool sl_trees_adopt(struct sl_control *control, struct sl_session *session)
 			rc = sl_qos_tree_adopt(qos, direction, tree, ambr[direction], NULL);
 		if (rc == 0)
 			session->tree[direction] = tree;
-		/* it keeps the rate until the repair has a meter in its place */
-		complete = complete && rc == 0 && control->config.backend != SL_RATE_POLICE;
+		/* it keeps the rate until the repair has another tree, or a meter, in its place */
+		complete = complete && rc == 0 && control->config.backend != SL_RATE_POLICE &&
+			   !shares_across_apns(control, session,
+					       session->twin && session->twin->tree[direction] == tree);
 	}
 	return complete;
 }
@@ -248,6 +288,7 @@ static int adopt_class(struct sl_control *control, const struct sl_session *sess
 	const struct sl_rule *rule = install->rule;
 	const struct sl_qos_rates rates = {.mbr = rule->mbr[direction]};
 	struct sl_qos *qos = control->config.qos;
+	struct sl_qos_rates single;
 	uint16_t tree;
 
 	if (!qos)
@@ -255,9 +296,13 @@ static int adopt_class(struct sl_control *control, const struct sl_session *sess
 	if (sl_twin_class(session->twin, install, direction) == minor)
 		return sl_qos_share(qos, direction, minor, NULL);
 	tree = sl_qos_tree_of(qos, direction, minor);
-	if (!tree)
-		return sl_qos_adopt(qos, direction, minor,
-				    &(struct sl_qos_rates){rule->gbr[direction], rates.mbr}, NULL);
+	/* where a leaf was there may be a single class now */
+	if (!tree && !rule->mbr[direction] && !rule->gbr[direction])
+		return -ENOENT;
+	if (!tree) {
+		single = sl_class_rates(qos, rule, direction);
+		return sl_qos_adopt(qos, direction, minor, &single, NULL);
+	}
 	if (tree != session->tree[direction])
 		return -ENOENT;
 	return minor == sl_tree_shared(tree) ? sl_tree_leaf(control, direction, tree, 0, &minor, NULL)
@@ -277,6 +322,9 @@ bool sl_classes_adopt(struct sl_control *control, const struct sl_session *sessi
 			continue;
 		/* it keeps the rate until the repair has a meter in its place */
 		if (sl_rate_backend_of(control, install->rule) == SL_RATE_POLICE && !session->tree[direction])
+			complete = false;
+		if (shares_across_apns(control, session,
+				       sl_twin_class(session->twin, install, direction) == *minor))
 			complete = false;
 		if (adopt_class(control, session, install, direction, *minor) == 0)
 			continue;

@@ -173,6 +173,8 @@ static int draft_rule(struct sl_draft *draft, struct sl_rule_request *request, c
 	asked = *request->rule;
 	rc = sl_profile_fill(draft->control, existing ? existing->install.rule : NULL, &asked, err);
 	if (rc == 0)
+		rc = sl_rule_check_gbr(&asked, err);
+	if (rc == 0)
 		rc = sl_rule_take(draft->control, &asked, &rule, err);
 	if (rc < 0)
 		return rc;
@@ -237,19 +239,31 @@ static void drop_unrequested(struct sl_draft *draft)
 /*
  * Rules that nobody asked for take the queues they should have: those that were
  * lost, those of a twin. Without it a rule still enforces: it stays in the queue
- * it has or in the default class, and says so. -ENOSPC: waiting helps.
+ * it has or in the default class, and says so; but never in one of another VLAN, nor
+ * outside a tree that is asked for: that is the session's error. -ENOSPC: waiting helps, or that.
  */
-static int complete_classes(struct sl_draft *draft, bool may_wait)
+static int complete_classes(struct sl_draft *draft, bool asked, bool may_wait, struct sl_error *wrong)
 {
 	for (uint32_t i = 0; i < draft->count; i++) {
 		struct sl_entry *entry = &draft->entries[i];
 		struct sl_error err = {{0}};
 
-		if (entry->requested || sl_classes_keep(draft, entry, &err) == 0)
+		int rc;
+
+		if (entry->requested)
+			continue;
+		rc = sl_classes_keep(draft, entry, &err);
+		if (rc == 0)
 			continue;
 		sl_classes_forget(entry);
 		if (may_wait && sl_control_waiting_helps(draft->control))
 			return -ENOSPC;
+		if (sl_vlan_differs(draft, SLUICE_UPLINK, entry->install.binding.uplink_class))
+			return sl_error(wrong, -rc, "rule \"%s\" cannot follow the session to its APN: %s",
+					entry->install.rule->id, err.text);
+		if (sl_classes_escape(draft, entry) && (asked || sl_classes_catch(draft, entry, &err) < 0))
+			return sl_error(wrong, -rc, "rule \"%s\" cannot come under the AMBR: %s",
+					entry->install.rule->id, err.text);
 		sl_control_emit_rule(draft->control, SL_EVENT_RULE_FAILED, draft->session,
 				     entry->install.rule->id, entry->install.version, err.text);
 	}
@@ -257,7 +271,8 @@ static int complete_classes(struct sl_draft *draft, bool may_wait)
 }
 
 /* What the update makes of the list of rules. -ENOSPC: something is lacking that comes back. */
-static int draft_rules(struct sl_draft *draft, const struct sl_update *update, bool may_wait)
+static int draft_rules(struct sl_draft *draft, const struct sl_update *update, bool may_wait,
+		       struct sl_error *err)
 {
 	struct sl_session_request *request = update->request;
 	struct sl_entry *lost;
@@ -274,7 +289,7 @@ static int draft_rules(struct sl_draft *draft, const struct sl_update *update, b
 		drop_unrequested(draft);
 	if (update->repair || draft->separate || draft->twin != draft->session->twin ||
 	    draft->apn != draft->session->apn || sl_trees_changed(draft))
-		return complete_classes(draft, may_wait);
+		return complete_classes(draft, request, may_wait, err);
 	return 0;
 }
 
@@ -434,6 +449,7 @@ static int publish(struct sl_draft *draft, const struct sl_image *image, struct 
 	rc = sl_endpoint_set(control->config.datapath, &session->address, &endpoint, err);
 	if (rc < 0)
 		return rc;
+	draft->alone = displaced ? displaced->twin : NULL;
 	if (displaced)
 		sl_retire_session(control, displaced, "address taken by another subscriber");
 	sl_session_set_active(control, session, true);
@@ -466,7 +482,7 @@ static void tell_policed(const struct sl_draft *draft)
 		if (entry->fell_back)
 			sl_control_emit_rule(draft->control, SL_EVENT_RULE_POLICED, draft->session,
 					     entry->install.rule->id, entry->install.version,
-					     "no HTB class is free: the MBR is policed, not shaped");
+					     "no HTB class is free: the rule is policed, not shaped");
 	}
 }
 
@@ -487,7 +503,6 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 	struct sl_draft draft = {.control = control,
 				 .session = session,
 				 .twin = sl_twin_wanted(control, session, update),
-				 .separate = update->separate,
 				 .apn = sl_apn_wanted(control, session, update)};
 	struct sl_session_request *request = update->request;
 	struct sluice_session_record before = control->maps->sessions[session->slot];
@@ -495,6 +510,9 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 	struct sl_image image = {0};
 	int rc;
 
+	if (draft.twin && sl_apn_is_same(control, session, update, draft.twin))
+		draft.partner = draft.twin;
+	draft.separate = update->separate || draft.partner != draft.twin;
 	rc = sl_meters_begin(&draft, update, err);
 	if (rc < 0)
 		return rc;
@@ -504,7 +522,7 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 		goto fail;
 	}
 	sl_guarantees_begin(&draft, update);
-	rc = draft_rules(&draft, update, may_wait);
+	rc = draft_rules(&draft, update, may_wait, err);
 	if (rc == 0)
 		rc = sl_quotas_draft(&draft, update, err);
 	if (rc < 0)
@@ -522,13 +540,13 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 		goto fail;
 	sl_subscription_write(&draft, update->refresh ? NULL : request, update->exact);
 	prepare_owners(&draft, image.policy);
-	sl_apn_mark(control, draft.apn, draft.installs, draft.count);
+	sl_vlan_mark(control, draft.apn, draft.installs, draft.count);
 	sl_quotas_prepare(&draft);
 	rc = publish(&draft, &image, err);
 	if (rc < 0) {
 		sl_image_abandon(control, &image);
 		unprepare_owners(&draft);
-		sl_apn_mark(control, session->apn, session->installs, session->install_count);
+		sl_vlan_mark(control, session->apn, session->installs, session->install_count);
 		control->maps->sessions[session->slot] = before;
 		if (draft.twin)
 			sl_twin_record(control, draft.twin, draft.twin->twin);
@@ -551,6 +569,7 @@ static int try_update(struct sl_control *control, struct sl_session *session, co
 		if (draft.left[i])
 			separate(control, draft.left[i]);
 	sl_tree_follow(control, draft.follows);
+	sl_tree_leave(control, draft.alone);
 	sl_quotas_follow(control, session);
 	sl_guarantees_collect(control);
 	return 0;

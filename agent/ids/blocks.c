@@ -13,8 +13,9 @@
 #include "ids/key.h"
 #include "ids/repeat.h"
 
-#define RUN_MAX 1024
-#define WALK	512 /* entries in one call of the kernel */
+#define RUN_MAX	 1024
+#define WALK	 512	      /* entries in one call of the kernel */
+#define EVENT_NS 100000000ull /* so long may an event be on its way */
 
 static const struct sl_ids_rule *rule_of(const struct sl_ids_blocks *blocks, const struct sluice_ids_key *key)
 {
@@ -82,6 +83,8 @@ struct sl_ids_block *sl_ids_blocks_remember(struct sl_ids_blocks *blocks, const 
 static void forget(struct sl_ids_blocks *blocks, struct sl_ids_block *block)
 {
 	sl_ids_deadlines_remove(&blocks->deadlines, block);
+	if (blocks->cursor == block)
+		blocks->cursor = NULL;
 	HASH_DEL(blocks->all, block);
 	free(block);
 }
@@ -198,8 +201,10 @@ void sl_ids_blocks_finish(struct sl_ids_blocks *blocks, struct sl_ids_block *blo
 		write_offender(blocks, block);
 	tell(blocks, block, reason, false, now);
 	block->reason[0] = '\0';
-	block->below_ns = 0;
+	block->below_ns = block->above_ns = 0;
 	block->packet = (struct sl_ids_packet){.family = 0};
+	block->imsi[0] = block->apn[0] = '\0';
+	block->session.family = 0;
 }
 
 /* Another one is in its place, because it was over. */
@@ -222,6 +227,8 @@ void sl_ids_blocks_begin(struct sl_ids_blocks *blocks, struct sl_ids_block *bloc
 	block->number = ++blocks->last_number;
 	blocks->active++;
 	/* the list is in order of numbers */
+	if (blocks->cursor == block)
+		blocks->cursor = NULL;
 	HASH_DEL(blocks->all, block);
 	HASH_ADD(hh, blocks->all, key, sizeof(block->key), block);
 	raise_level(blocks, block, now);
@@ -349,7 +356,10 @@ static int sweep_one(const void *key, void *value, void *user)
 			block->value = *read;
 		return 0;
 	}
-	/* over, and nobody knew of it; or begun, and its event is lost or on its way */
+	/* its event says more of it than the map */
+	if (sweep->now < read->since_ns + EVENT_NS)
+		return 0;
+	/* over, and nobody knew of it; or begun, and its event is lost */
 	blocks->stats.found++;
 	sl_ids_blocks_seen(blocks, key, NULL, NULL, sweep->now);
 	return 0;
@@ -402,13 +412,16 @@ struct sl_ids_block *sl_ids_blocks_find(struct sl_ids_blocks *blocks, const stru
 int sl_ids_blocks_each(struct sl_ids_blocks *blocks, uint64_t from,
 		       int (*visit)(struct sl_ids_block *block, void *user), void *user)
 {
-	struct sl_ids_block *block, *next;
+	struct sl_ids_block *next,
+		*block = blocks->cursor && blocks->cursor->number <= from ? blocks->cursor : blocks->all;
 
-	HASH_ITER (hh, blocks->all, block, next) {
+	for (; block; block = next) {
 		int rc;
 
+		next = block->hh.next;
 		if (!block->active || block->number < from)
 			continue;
+		blocks->cursor = block;
 		rc = visit(block, user);
 		if (rc)
 			return rc;

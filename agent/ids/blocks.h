@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "ids/rules.h"
+#include "policy/address.h"
 
 struct sl_datapath;
 struct sl_ids_blocks;
@@ -46,11 +47,14 @@ struct sl_ids_block {
 	struct sluice_ids_block value;
 	struct sluice_ids_offender offender; /* level 0: none */
 	char imsi[SLUICE_IMSI_SIZE];	     /* "": of nobody, or not known */
-	char reason[SL_IDS_REASON_SIZE];     /* the operator's words; not kept over a restart */
-	uint64_t observed;		     /* what was above the limit */
+	struct sl_address session;	     /* family 0: not known */
+	char apn[SLUICE_APN_SIZE];
+	char reason[SL_IDS_REASON_SIZE]; /* the operator's words; not kept over a restart */
+	uint64_t observed;		 /* what was above the limit */
 	uint8_t limit;
 	struct sl_ids_packet packet;
 	uint64_t below_ns; /* since when it is below what clears it; 0: it is not */
+	uint64_t above_ns; /* when a round of connections last said that it was not */
 	/* private */
 	uint64_t due_ns;
 	size_t heap; /* place + 1 */
@@ -62,8 +66,8 @@ struct sl_ids_blocks_config {
 	struct sl_ids_table *rules;
 	/*
 	 * A block has begun (reason NULL), maybe before the start (adopted), or ended: "idle", "hard",
-	 * "operator", "reload", "clear". The entry is valid during the call, which may fill in its imsi and
-	 * must not make or end blocks. May be NULL.
+	 * "operator", "reload", "clear". The entry is valid during the call, which at the
+	 * beginning may fill in its imsi, session and apn, and must not make or end blocks. May be NULL.
 	 */
 	void (*on_change)(struct sl_ids_block *block, const char *reason, bool adopted, uint64_t now,
 			  void *user);
@@ -107,6 +111,8 @@ struct sl_ids_block_order {
 	uint64_t police;
 	const char *imsi;   /* may be NULL */
 	const char *reason; /* may be NULL */
+	uint64_t observed;  /* of a rule: what was above this limit of it */
+	uint8_t limit;
 };
 
 /*
@@ -134,8 +140,8 @@ void sl_ids_blocks_gone(struct sl_ids_blocks *blocks, uint32_t identity, uint64_
 struct sl_ids_block *sl_ids_blocks_find(struct sl_ids_blocks *blocks, const struct sluice_ids_key *key);
 
 /*
- * Those in force from this number on, in order. Non-zero ends the walk and is returned; visit may end the
- * block that it is given and no other.
+ * Those in force from this number on, in order. Non-zero ends the walk and is returned: to go on from there
+ * is cheap. visit may end the block that it is given and no other.
  */
 int sl_ids_blocks_each(struct sl_ids_blocks *blocks, uint64_t from,
 		       int (*visit)(struct sl_ids_block *block, void *user), void *user);

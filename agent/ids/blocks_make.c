@@ -30,8 +30,8 @@ static void note_order(struct sl_ids_block *block, const struct sl_ids_block_ord
 	snprintf(block->imsi, sizeof(block->imsi), "%s", order->imsi ? order->imsi : "");
 	snprintf(block->reason, sizeof(block->reason), "%s", order->reason ? order->reason : "");
 	memset(&block->packet, 0, sizeof(block->packet));
-	block->observed = 0;
-	block->limit = 0;
+	block->observed = order->observed;
+	block->limit = order->limit;
 }
 
 static int no_room(struct sl_ids_blocks *blocks, struct sl_error *err)

@@ -10,6 +10,8 @@
 struct sl_ids_blocks {
 	struct sl_ids_blocks_config config;
 	struct sl_ids_block *all; /* by key; those in force in order of numbers */
+	struct sl_ids_block
+		*cursor; /* the last one that a walk has visited; NULL: it is not there any more */
 	struct sl_ids_deadlines deadlines;
 	uint64_t last_number;
 	uint32_t active;

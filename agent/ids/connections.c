@@ -11,7 +11,7 @@
 #include "ids/engine_parts.h"
 #include "ids/state.h"
 
-#define STEP	   4096
+#define STEP	   256
 #define NS_PER_S   1000000000ull
 #define ROUND_NS   NS_PER_S
 #define ANSWER_NS  (5 * NS_PER_S) /* a SYN that nobody answers, since its last repeat */
@@ -223,19 +223,53 @@ static int look(const void *of, void *value, void *user)
 	return 0;
 }
 
-static void judge_open(struct sl_ids_engine *engine, uint64_t now)
+static void judge_limit(struct sl_ids_engine *engine, const struct sl_ids_rule *rule,
+			const struct sl_ids_talk *talk, uint32_t limit, uint64_t now)
 {
-	struct sl_ids_talk *talk, *next;
+	const uint64_t most = rule->image.limit[limit].count;
+	struct sl_ids_block *block;
 
-	HASH_ITER (hh, engine->talk, talk, next) {
+	if (talk->open > most)
+		sl_ids_judge(engine, rule, &talk->key, limit, talk->open, now);
+	if (!rule->clear_percent || talk->open * 100 < most * rule->clear_percent)
+		return;
+	block = sl_ids_blocks_find(engine->blocks, &talk->key);
+	if (block)
+		block->above_ns = now;
+}
+
+/* False: there are more. */
+static bool judge_open(struct sl_ids_engine *engine, uint64_t now, uint64_t begun)
+{
+	struct sl_ids_talk *talk;
+
+	while ((talk = engine->talk)) {
 		uint32_t slot = sl_ids_rules_by_identity(engine->config.rules, talk->key.rule);
 		const struct sl_ids_rule *rule = sl_ids_rules_at(engine->config.rules, slot);
 
+		if (sl_ids_turn_is_over(begun))
+			return false;
 		for (uint32_t i = 0; rule && i < rule->image.limit_count; i++)
-			if (talk->open > rule->image.limit[i].count)
-				sl_ids_judge(engine, rule, &talk->key, i, talk->open, now);
+			judge_limit(engine, rule, talk, i, now);
+		HASH_DEL(engine->talk, talk);
+		free(talk);
 	}
-	sl_ids_connections_free(engine);
+	return true;
+}
+
+/* False: there are more. */
+static bool read_all(struct round *round, uint64_t begun)
+{
+	struct sl_ids_engine *engine = round->engine;
+
+	do {
+		if (sl_ids_turn_is_over(begun))
+			return false;
+		if (sl_ids_walk(engine->config.datapath, SL_IDS_CONNECTIONS, &engine->talk_position, STEP,
+				look, round) < 0)
+			engine->talk_position = 0;
+	} while (engine->talk_position);
+	return true;
 }
 
 void sl_ids_connections(struct sl_ids_engine *engine, uint64_t now)
@@ -243,22 +277,26 @@ void sl_ids_connections(struct sl_ids_engine *engine, uint64_t now)
 	struct round round = {.engine = engine,
 			      .now = now,
 			      .any = sl_ids_arrays(engine->config.datapath)->settings->connections};
+	const uint64_t begun = sl_now_ns();
+	uint32_t *used = &engine->stats.used[SLUICE_IDS_TABLE_CONNECTIONS];
 
-	if (!engine->talk_begun && (!round.any || now < engine->talk_due_ns))
-		return;
 	if (!engine->talk_begun) {
+		/* when no rule wants them any more, those that are there still go */
+		if (now < engine->talk_due_ns || (!round.any && !*used))
+			return;
 		engine->talk_begun = true;
+		engine->talk_read = false;
+		engine->talk_kept = 0;
 		engine->talk_due_ns = now + ROUND_NS;
 	}
-	if (sl_ids_walk(engine->config.datapath, SL_IDS_CONNECTIONS, &engine->talk_position, STEP, look,
-			&round) < 0)
-		engine->talk_position = 0;
-	if (engine->talk_position)
-		return;
-	engine->talk_begun = false;
-	engine->stats.used[SLUICE_IDS_TABLE_CONNECTIONS] = engine->talk_kept;
-	engine->talk_kept = 0;
-	judge_open(engine, now);
+	if (!engine->talk_read) {
+		if (!read_all(&round, begun))
+			return;
+		engine->talk_read = true;
+		*used = engine->talk_kept;
+	}
+	if (judge_open(engine, now, begun))
+		engine->talk_begun = false;
 }
 
 void sl_ids_connections_free(struct sl_ids_engine *engine)

@@ -80,6 +80,19 @@ static void fill_until(struct sl_ids_alert *alert, const struct sl_ids_block *bl
 	alert->until_ns = wall(until, now);
 }
 
+/* What becomes of the key's packets while it is in force. */
+static const char *action_of(const struct sluice_ids_block *value)
+{
+	switch (value->verdict) {
+	case SLUICE_IDS_ALERT:
+	case SLUICE_IDS_NOTIFY:
+	case SLUICE_IDS_MIRROR:
+		return "allowed";
+	default:
+		return value->flags & SLUICE_IDS_BLOCK_OBSERVE ? "allowed" : "blocked";
+	}
+}
+
 static void tell(struct sl_ids_engine *engine, struct sl_ids_alert *alert, const struct sl_ids_rule *rule,
 		 const struct sluice_ids_key *key)
 {
@@ -94,7 +107,7 @@ void sl_ids_alert_block(struct sl_ids_engine *engine, const struct sl_ids_block 
 {
 	const struct sl_ids_rule *rule = rule_of(engine, &block->key);
 	const struct sl_ids_packet *packet = &block->packet;
-	char key[SL_IDS_KEY_TEXT];
+	char key[SL_IDS_KEY_TEXT], address[SL_ADDRESS_TEXT] = "";
 	struct sl_ids_alert alert = {
 		.type = reason ? SL_IDS_ALERT_UNBLOCK : SL_IDS_ALERT_BLOCK,
 		.time_ns = wall(reason ? now : block->value.since_ns, now),
@@ -102,8 +115,8 @@ void sl_ids_alert_block(struct sl_ids_engine *engine, const struct sl_ids_block 
 			packet->flow_id ? packet->flow_id : sl_hash(1, &block->key, sizeof(block->key)) >> 11,
 		.verdict = sl_ids_verdict_name(block->value.verdict),
 		.imsi = block->imsi,
-		.session_address = "",
-		.apn = "",
+		.session_address = address,
+		.apn = block->apn,
 		.pcc_rule = "",
 		.track = sl_ids_track_name(block->key.track),
 		.key = sl_ids_key_format(&block->key, key),
@@ -117,13 +130,15 @@ void sl_ids_alert_block(struct sl_ids_engine *engine, const struct sl_ids_block 
 		.destination_port = packet->destination_port,
 	};
 
+	if (block->session.family)
+		sl_address_format(&block->session, address);
 	memcpy(alert.source, packet->source, sizeof(alert.source));
 	memcpy(alert.destination, packet->destination, sizeof(alert.destination));
 	if (packet->ifindex)
 		if_indextoname(packet->ifindex, alert.interface);
 	fill_rule(&alert, rule, block->limit);
 	fill_until(&alert, block, now);
-	alert.action = reason || (block->value.flags & SLUICE_IDS_BLOCK_OBSERVE) ? "allowed" : "blocked";
+	alert.action = reason ? "allowed" : action_of(&block->value);
 	tell(engine, &alert, rule, &block->key);
 }
 
@@ -155,7 +170,8 @@ void sl_ids_alert_excess(struct sl_ids_engine *engine, const struct sl_ids_rule 
 
 /* --- events --------------------------------------------------------------------------------- */
 
-/* Each rule on each CPU counts its records before it knows whether there is room. True: the first that is seen. */
+/* Each rule on each CPU counts its records before it knows whether there is room. True: the first that is
+ * seen. */
 static bool count_lost(struct sl_ids_engine *engine, const struct sluice_ids_event *event)
 {
 	uint64_t *last, lost;
@@ -173,7 +189,8 @@ static bool count_lost(struct sl_ids_engine *engine, const struct sluice_ids_eve
 }
 
 /* The kernel says how many in all; these are those since the rule's last event on this CPU. */
-static uint64_t suppressed_since(struct sl_ids_engine *engine, const struct sluice_ids_event *event, bool first)
+static uint64_t suppressed_since(struct sl_ids_engine *engine, const struct sluice_ids_event *event,
+				 bool first)
 {
 	uint64_t *before, since;
 
@@ -226,20 +243,23 @@ static enum sl_ids_alert_type type_of(const struct sluice_ids_event *event)
 	}
 }
 
+/* `begun`: the block that it has made, so that both are told as one; NULL: none. */
 static void alert_packet(struct sl_ids_engine *engine, const struct sluice_ids_event *event,
-			 uint64_t suppressed, uint64_t now)
+			 const struct sl_ids_block *begun, uint64_t suppressed, uint64_t now)
 {
 	const struct sl_maps *maps = sl_datapath_maps(engine->config.datapath);
 	const struct sl_ids_rule *rule = rule_of(engine, &event->key);
 	struct sluice_session_record session = {.family = 0};
 	const char *imsi = NULL, *pcc_rule = NULL;
 	char key[SL_IDS_KEY_TEXT], address[SL_ADDRESS_TEXT] = "";
-	struct sl_ids_block *block;
+	const struct sl_ids_block *block = begun;
 	struct sl_ids_alert alert = {
-		.type = type_of(event),
+		.type = begun ? SL_IDS_ALERT_BLOCK : type_of(event),
 		.time_ns = wall(event->time_ns, now),
 		.flow_id = sl_ids_flow_id(event),
-		.action = event->dropped ? "blocked" : "allowed",
+		.action = begun		   ? action_of(&begun->value)
+			  : event->dropped ? "blocked"
+					   : "allowed",
 		.verdict = sl_ids_verdict_name(event->verdict),
 		.track = sl_ids_track_name(event->key.track),
 		.key = sl_ids_key_format(&event->key, key),
@@ -277,7 +297,8 @@ static void alert_packet(struct sl_ids_engine *engine, const struct sluice_ids_e
 	alert.apn = session.apn;
 	alert.pcc_rule = pcc_rule ? pcc_rule : "";
 	fill_rule(&alert, rule, event->limit);
-	block = sl_ids_blocks_find(engine->blocks, &event->key);
+	if (!begun)
+		block = sl_ids_blocks_find(engine->blocks, &event->key);
 	if (block)
 		fill_until(&alert, block, now);
 	tell(engine, &alert, rule, &event->key);
@@ -298,12 +319,25 @@ static void on_event(const struct sluice_ids_event *event, void *user)
 
 	engine->stats.events++;
 	first = count_lost(engine, event);
-	alert_packet(engine, event, suppressed_since(engine, event, first), turn->now);
-	if (event->type != SLUICE_IDS_EVENT_BLOCK)
-		return;
+	engine->event = event;
+	engine->event_suppressed = suppressed_since(engine, event, first);
 	if (event->session < maps->size.sessions)
 		memcpy(imsi, maps->sessions[event->session].imsi, sizeof(imsi) - 1);
-	sl_ids_blocks_seen(engine->blocks, &event->key, event, imsi, turn->now);
+	if (event->type == SLUICE_IDS_EVENT_BLOCK)
+		sl_ids_blocks_seen(engine->blocks, &event->key, event, imsi, turn->now);
+	/* else the beginning of the block has told it */
+	if (engine->event)
+		alert_packet(engine, event, NULL, engine->event_suppressed, turn->now);
+	engine->event = NULL;
+}
+
+static void consume(struct sl_ids_engine *engine, uint64_t now)
+{
+	struct turn turn = {.engine = engine, .now = now};
+	int rc = sl_ids_events_consume(engine->config.datapath, EVENTS_MAX, on_event, &turn);
+
+	if (rc < 0)
+		sl_log(SL_LOG_ERROR, "ids-events-unreadable", "reason", "%s", strerror(-rc), NULL);
 }
 
 static void settle(struct sl_ids_engine *engine, uint64_t now)
@@ -316,46 +350,88 @@ static void settle(struct sl_ids_engine *engine, uint64_t now)
 
 void sl_ids_engine_events(struct sl_ids_engine *engine, uint64_t now)
 {
-	struct turn turn = {.engine = engine, .now = now};
-	int rc = sl_ids_events_consume(engine->config.datapath, EVENTS_MAX, on_event, &turn);
-
-	if (rc < 0)
-		sl_log(SL_LOG_ERROR, "ids-events-unreadable", "reason", "%s", strerror(-rc), NULL);
+	consume(engine, now);
 	settle(engine, now);
 }
 
 /* --- blocks -------------------------------------------------------------------------------------- */
 
-/* Whose it is, where the key or its packet's address says so: after a restart, for what no event told. */
-static void find_imsi(struct sl_ids_engine *engine, struct sl_ids_block *block)
+struct only {
+	struct sl_session_view view;
+	uint32_t count;
+};
+
+static int count_sessions(const struct sl_session_view *view, void *user)
 {
+	struct only *only = user;
+
+	only->view = *view;
+	return ++only->count > 1;
+}
+
+static void set_session(struct sl_ids_block *block, const struct sluice_session_record *record)
+{
+	block->session.family = record->family;
+	memcpy(block->session.bytes, record->address, sizeof(block->session.bytes));
+	memcpy(block->apn, record->apn, sizeof(block->apn) - 1);
+	if (!block->imsi[0])
+		memcpy(block->imsi, record->imsi, sizeof(block->imsi) - 1);
+}
+
+/* Of whom there is one session only, it is that. */
+static void find_only_session(struct sl_ids_engine *engine, struct sl_ids_block *block)
+{
+	struct only only = {.count = 0};
+
+	sl_control_each_session_of(engine->config.control, block->imsi, count_sessions, &only);
+	if (only.count == 1)
+		set_session(block, only.view.record);
+}
+
+/* Whose it is: its packet's; else where the key says so: after a restart, for what no event told. */
+static void find_session(struct sl_ids_engine *engine, struct sl_ids_block *block,
+			 const struct sluice_ids_event *event)
+{
+	const struct sl_maps *maps = sl_datapath_maps(engine->config.datapath);
 	struct sl_address address = sl_ids_key_local(&block->key);
 	struct sluice_endpoint endpoint;
 
-	if (block->imsi[0])
-		return;
-	if (block->key.track == SLUICE_IDS_SUBSCRIBER || block->key.track == SLUICE_IDS_SUBSCRIBER_RULE) {
-		memcpy(block->imsi, block->key.local, sizeof(block->imsi) - 1);
+	if (event && event->session < maps->size.sessions) {
+		set_session(block, &maps->sessions[event->session]);
 		return;
 	}
+	if (!block->imsi[0] &&
+	    (block->key.track == SLUICE_IDS_SUBSCRIBER || block->key.track == SLUICE_IDS_SUBSCRIBER_RULE))
+		memcpy(block->imsi, block->key.local, sizeof(block->imsi) - 1);
 	if (block->key.track == SLUICE_IDS_SOURCE) {
 		address.family = block->key.family;
 		memcpy(address.bytes, block->key.remote, sizeof(address.bytes));
 	}
-	if (address.family && sl_endpoint_get(engine->config.datapath, &address, &endpoint) == 0)
-		memcpy(block->imsi, endpoint.imsi, sizeof(block->imsi) - 1);
+	if (address.family && sl_endpoint_get(engine->config.datapath, &address, &endpoint) == 0 &&
+	    endpoint.session < maps->size.sessions)
+		set_session(block, &maps->sessions[endpoint.session]);
+	else if (block->imsi[0])
+		find_only_session(engine, block);
 }
 
 static void on_change(struct sl_ids_block *block, const char *reason, bool adopted, uint64_t now, void *user)
 {
 	struct sl_ids_engine *engine = user;
+	const struct sluice_ids_event *event = engine->event;
 
-	find_imsi(engine, block);
-	if (!adopted)
-		sl_ids_alert_block(engine, block, reason, now);
 	if (reason) {
+		sl_ids_alert_block(engine, block, reason, now);
 		sl_ids_quarantine_end(engine, block);
 		return;
+	}
+	if (event && memcmp(&event->key, &block->key, sizeof(block->key)) != 0)
+		event = NULL;
+	find_session(engine, block, event);
+	if (event) {
+		alert_packet(engine, event, block, engine->event_suppressed, now);
+		engine->event = NULL;
+	} else if (!adopted) {
+		sl_ids_alert_block(engine, block, NULL, now);
 	}
 	sl_ids_quarantine_begin(engine, block);
 	if (adopted || !block->key.rule)
@@ -368,46 +444,12 @@ static void on_change(struct sl_ids_block *block, const char *reason, bool adopt
 	engine->pending[engine->pending_count++].since_ns = block->value.since_ns;
 }
 
-static int clear_one(struct sl_ids_block *block, void *user)
-{
-	struct turn *turn = user;
-	struct sl_ids_engine *engine = turn->engine;
-	const struct sl_ids_rule *rule = block->key.rule ? rule_of(engine, &block->key) : NULL;
-
-	if (!rule || !rule->clear_percent)
-		return 0;
-	for (uint32_t i = 0; i < rule->image.limit_count; i++) {
-		uint64_t bound = rule->image.limit[i].count * rule->clear_percent / 100;
-
-		if (sl_ids_state_count(engine->config.datapath, &rule->image, &block->key, i, turn->now) >=
-		    bound) {
-			block->below_ns = 0;
-			return 0;
-		}
-	}
-	if (!block->below_ns)
-		block->below_ns = turn->now;
-	if (turn->now - block->below_ns >= rule->clear_ns)
-		sl_ids_blocks_end(engine->blocks, block, "clear", turn->now);
-	return 0;
-}
-
-static bool has_clear(const struct sl_ids_engine *engine)
-{
-	for (uint32_t slot = 0; slot < SLUICE_IDS_RULES; slot++) {
-		const struct sl_ids_rule *rule = sl_ids_rules_at(engine->config.rules, slot);
-
-		if (rule && rule->clear_percent)
-			return true;
-	}
-	return false;
-}
-
 void sl_ids_engine_tick(struct sl_ids_engine *engine, uint64_t now)
 {
-	struct turn turn = {.engine = engine, .now = now};
 	struct sl_ids_blocks_stats stats;
 
+	/* what they say of blocks is more than what a sweep finds */
+	consume(engine, now);
 	sl_ids_blocks_run(engine->blocks, now);
 	sl_ids_blocks_stats(engine->blocks, &stats);
 	sl_ids_blocks_sweep(engine->blocks, stats.size / SWEEP_ROUNDS, now);
@@ -416,10 +458,10 @@ void sl_ids_engine_tick(struct sl_ids_engine *engine, uint64_t now)
 	sl_ids_silent(engine, now);
 	if (now >= engine->second_ns) {
 		engine->second_ns = now + NS_PER_S;
-		if (has_clear(engine))
-			sl_ids_blocks_each(engine->blocks, 0, clear_one, &turn);
+		sl_ids_clear_begin(engine);
 		sl_ids_quarantine_follow(engine);
 	}
+	sl_ids_clear(engine, now);
 	settle(engine, now);
 }
 
@@ -488,7 +530,7 @@ int sl_ids_engine_new(const struct sl_ids_engine_config *config, uint64_t now, s
 	engine->last = calloc((size_t)SLUICE_IDS_RULES * engine->cpus, sizeof(*engine->last));
 	engine->untold = calloc((size_t)SLUICE_IDS_RULES * engine->cpus, sizeof(*engine->untold));
 	rc = engine->last && engine->untold ? sl_ids_blocks_open(&blocks, now, &engine->blocks, err)
-			  : sl_error(err, ENOMEM, "out of memory");
+					    : sl_error(err, ENOMEM, "out of memory");
 	if (rc < 0) {
 		sl_ids_engine_free(engine);
 		return rc;

@@ -82,15 +82,16 @@ static uint64_t quiet_ns(const struct sl_ids_rule *rule)
 /* `count`: which alert of the offence it is, from 1. */
 static bool wants(const struct sl_ids_rule *rule, const struct entry *entry, uint64_t now)
 {
+	const uint64_t number = rule->log_number ? rule->log_number : 1;
 	uint64_t count = entry->count;
 
 	switch (rule->log) {
 	case SL_IDS_LOG_EVERY:
-		return (count - 1) % rule->log_number == 0;
+		return (count - 1) % number == 0;
 	case SL_IDS_LOG_INTERVAL:
-		return !entry->told_ns || now - entry->told_ns >= rule->log_number;
+		return !entry->told_ns || now - entry->told_ns >= number;
 	case SL_IDS_LOG_BACKOFF:
-		return count <= rule->log_number ? (count & (count - 1)) == 0 : count % rule->log_number == 0;
+		return count <= number ? (count & (count - 1)) == 0 : count % number == 0;
 	default:
 		return count == 1;
 	}
@@ -136,7 +137,7 @@ struct sl_ids_log_answer sl_ids_log_ask(struct sl_ids_log_table *log, const stru
 	}
 	if (!entry)
 		return tell(log, NULL, alert->suppressed, now);
-	if (!is_change(alert)) {
+	if (alert->type != SL_IDS_ALERT_UNBLOCK) {
 		if (entry->count && now - entry->last_ns >= quiet_ns(rule))
 			entry->count = entry->packets = 0;
 		entry->count++;

@@ -13,7 +13,7 @@
 #include "ids/key.h"
 
 #define PARTS 60
-#define WALK  1024
+#define WALK  256 /* entries in one call of the kernel */
 
 struct sl_ids_polled {
 	struct sluice_ids_key key; /* with the limit's number */
@@ -36,6 +36,8 @@ static uint64_t part_of(const struct sl_ids_rule *rule, const struct sluice_ids_
 
 static void drop(struct sl_ids_engine *engine, struct sl_ids_polled *polled)
 {
+	if (engine->polled_next == polled)
+		engine->polled_next = polled->hh.next;
 	HASH_DEL(engine->polled, polled);
 	free(polled);
 	engine->stats.polled--;
@@ -99,13 +101,25 @@ uint64_t sl_ids_polled_add(struct sl_ids_engine *engine, const struct sluice_ids
 	return add(polled, &rule->image.limit[limit], units, now);
 }
 
+uint64_t sl_ids_polled_count(struct sl_ids_engine *engine, const struct sluice_ids_key *key,
+			     const struct sl_ids_rule *rule, uint32_t limit, uint64_t now)
+{
+	struct sluice_ids_key of = *key;
+	struct sl_ids_polled *polled;
+
+	of.limit = (uint8_t)limit;
+	HASH_FIND(hh, engine->polled, &of, sizeof(of), polled);
+	if (!polled || polled->revision != rule->image.revision)
+		return 0;
+	return add(polled, &rule->image.limit[limit], 0, now);
+}
+
 /* --- excess ------------------------------------------------------------------------------ */
 
 void sl_ids_judge(struct sl_ids_engine *engine, const struct sl_ids_rule *rule,
 		  const struct sluice_ids_key *key, uint32_t limit, uint64_t observed, uint64_t now)
 {
 	const struct sluice_ids_rule *image = &rule->image;
-	const char *imsi = key->track == SLUICE_IDS_SUBSCRIBER ? (const char *)key->local : "";
 	struct sl_ids_block_order order = {
 		.key = *key,
 		.verdict = image->verdict,
@@ -114,24 +128,22 @@ void sl_ids_judge(struct sl_ids_engine *engine, const struct sl_ids_rule *rule,
 		.hard_ns = image->hard_ns,
 		.idle_ns = image->idle_ns,
 		.police = image->police,
-		.imsi = imsi,
+		.observed = observed,
+		.limit = (uint8_t)limit,
 	};
-	struct sl_ids_block *block = NULL;
 	struct sl_error err;
 	int rc;
 
 	order.key.limit = 0;
-	sl_ids_alert_excess(engine, rule, &order.key, limit, observed, now);
-	if (!(image->flags & SLUICE_IDS_BLOCKS))
+	rc = image->flags & SLUICE_IDS_BLOCKS ? sl_ids_blocks_make(engine->blocks, &order, now, NULL, &err)
+					      : -EEXIST;
+	/* the block's beginning tells it all */
+	if (rc == 0)
 		return;
-	rc = sl_ids_blocks_make(engine->blocks, &order, now, &block, &err);
-	if (rc == 0) {
-		block->observed = observed;
-		block->limit = (uint8_t)limit;
-	} else if (rc != -EEXIST) {
+	sl_ids_alert_excess(engine, rule, &order.key, limit, observed, now);
+	if (rc != -EEXIST)
 		sl_log(SL_LOG_WARNING, "ids-not-blocked", "rule", "%s", rule->name, "reason", "%s", err.text,
 		       NULL);
-	}
 }
 
 /* --- the sweep --------------------------------------------------------------------------- */
@@ -139,7 +151,6 @@ void sl_ids_judge(struct sl_ids_engine *engine, const struct sl_ids_rule *rule,
 struct sweep {
 	struct sl_ids_engine *engine;
 	uint64_t now;
-	bool due[SLUICE_IDS_RULES];
 };
 
 static int read_one(const void *of, void *value, void *user)
@@ -153,19 +164,23 @@ static int read_one(const void *of, void *value, void *user)
 	const struct sluice_ids_limit *limit;
 	struct sl_ids_polled *polled;
 	uint64_t sum;
+	bool is_new;
 
-	if (!rule || !sweep->due[slot] || bucket->revision != rule->image.revision ||
+	if (!rule || !engine->poll.due[slot] || bucket->revision != rule->image.revision ||
 	    key->limit >= rule->image.limit_count)
 		return 0;
 	limit = &rule->image.limit[key->limit];
 	HASH_FIND(hh, engine->polled, key, sizeof(*key), polled);
-	/* what is silent longer than its window has nothing in it: no need to remember it */
-	if (!polled && sweep->now > bucket->last_ns + limit->window_ns)
-		return 0;
+	is_new = !polled || polled->revision != rule->image.revision;
 	polled = polled_of(engine, key, rule, limit, sweep->now);
 	if (!polled)
 		return 0;
 	polled->last_ns = bucket->last_ns;
+	/* counted at an unknown time, maybe hours ago: where counting goes on from */
+	if (is_new && engine->poll_first[slot]) {
+		polled->counted = bucket->counted;
+		return 0;
+	}
 	sum = add(polled, limit,
 		  bucket->counted >= polled->counted ? bucket->counted - polled->counted : bucket->counted,
 		  sweep->now);
@@ -175,51 +190,86 @@ static int read_one(const void *of, void *value, void *user)
 	return 0;
 }
 
-static void read_all(struct sl_ids_engine *engine, enum sl_ids_map map, struct sweep *sweep)
+/* False: it is not through. */
+static bool read_table(struct sl_ids_engine *engine, enum sl_ids_map map, uint64_t now, uint64_t begun)
 {
-	uint64_t position = 0;
+	struct sweep sweep = {.engine = engine, .now = now};
 
 	do {
-		if (sl_ids_walk(engine->config.datapath, map, &position, WALK, read_one, sweep) < 0)
-			break;
-	} while (position);
+		if (sl_ids_turn_is_over(begun))
+			return false;
+		if (sl_ids_walk(engine->config.datapath, map, &engine->poll.position, WALK, read_one,
+				&sweep) < 0)
+			engine->poll.position = 0;
+	} while (engine->poll.position);
+	return true;
 }
 
-static void forget_silent(struct sl_ids_engine *engine, uint64_t now)
+static bool read_all(struct sl_ids_engine *engine, uint64_t now, uint64_t begun)
 {
-	struct sl_ids_polled *polled, *next;
+	static const enum sl_ids_map maps[] = {SL_IDS_BUCKETS, SL_IDS_BUCKETS_LRU};
 
-	HASH_ITER (hh, engine->polled, polled, next) {
-		/* parts are all empty then, whichever way a reading and a packet cross */
-		if (now > polled->last_ns + polled->part_ns * (PARTS + 1))
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		if (!engine->poll.table[i])
+			continue;
+		if (!read_table(engine, maps[i], now, begun))
+			return false;
+		engine->poll.table[i] = false;
+	}
+	return true;
+}
+
+static bool is_counted(struct sl_ids_engine *engine, const struct sluice_ids_key *key)
+{
+	struct sluice_ids_bucket bucket;
+
+	return sl_ids_get(engine->config.datapath, SL_IDS_BUCKETS, key, &bucket) == 0 ||
+	       sl_ids_get(engine->config.datapath, SL_IDS_BUCKETS_LRU, key, &bucket) == 0;
+}
+
+static void forget_silent(struct sl_ids_engine *engine, uint64_t now, uint64_t begun)
+{
+	while (engine->polled_next && !sl_ids_turn_is_over(begun)) {
+		struct sl_ids_polled *polled = engine->polled_next;
+
+		engine->polled_next = polled->hh.next;
+		/*
+		 * Parts are all empty then, whichever way a reading and a packet cross. As long as the
+		 * table has the key, so have we: its count goes on from where it was.
+		 */
+		if (now > polled->last_ns + polled->part_ns * (PARTS + 1) &&
+		    !is_counted(engine, &polled->key))
 			drop(engine, polled);
 	}
 }
 
-void sl_ids_poll(struct sl_ids_engine *engine, uint64_t now)
+/* Rules that are due while others are read wait for the end of that round. */
+static bool begin_round(struct sl_ids_engine *engine, uint64_t now)
 {
-	struct sweep sweep = {.engine = engine, .now = now};
-	bool inside = false, outside = false;
-
 	for (uint32_t slot = 0; slot < SLUICE_IDS_RULES; slot++) {
 		const struct sl_ids_rule *rule = sl_ids_rules_at(engine->config.rules, slot);
+		bool due = rule && (rule->image.flags & SLUICE_IDS_POLL) && now >= engine->poll_due_ns[slot];
 
-		if (!rule || !(rule->image.flags & SLUICE_IDS_POLL) || now < engine->poll_due_ns[slot])
+		engine->poll.due[slot] = due;
+		if (!due)
 			continue;
-		sweep.due[slot] = true;
 		engine->poll_due_ns[slot] = now + rule->poll_ns;
+		engine->poll_first[slot] = engine->poll_read[slot] != rule->image.revision;
+		engine->poll_read[slot] = rule->image.revision;
 		/* whether keys are from outside, the rule in the map says */
-		if (rule->image.sketch)
-			outside = true;
-		else
-			inside = true;
+		engine->poll.table[!!rule->image.sketch] = true;
 	}
-	if (inside)
-		read_all(engine, SL_IDS_BUCKETS, &sweep);
-	if (outside)
-		read_all(engine, SL_IDS_BUCKETS_LRU, &sweep);
-	if (inside || outside)
-		forget_silent(engine, now);
+	return engine->poll.table[0] || engine->poll.table[1];
+}
+
+void sl_ids_poll(struct sl_ids_engine *engine, uint64_t now)
+{
+	const uint64_t begun = sl_now_ns();
+	bool under_way = engine->poll.table[0] || engine->poll.table[1];
+
+	if ((under_way || begin_round(engine, now)) && read_all(engine, now, begun) && !engine->polled_next)
+		engine->polled_next = engine->polled;
+	forget_silent(engine, now, begun);
 }
 
 void sl_ids_poll_free(struct sl_ids_engine *engine)

@@ -3,17 +3,26 @@
  * Blocks of rules with verdict quarantine or redirect: as long as one is in force the
  * subscriber's sessions have the rules that it names, or one that redirects them. Sessions that come
  * meanwhile get them within a second; after a restart blocks are there, and so are these.
+ *
+ * What is in force for a quarantine is told by its version, which sessions keep over a restart: a rule of
+ * the same name that somebody else has given stays as it is, and what is taken away at the end is what was
+ * given, whatever the IDS rule or the directory says by then.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
 #include "ids/engine_parts.h"
 
 #define FOLLOW_MAX 2000 /* subscribers a second */
+#define SESSIONS   16	/* of one subscriber */
+
+/* Versions of session managers count up from 1. */
+#define VERSIONS 0x80000000u
 
 /* A subscriber and an IDS rule. */
 struct sl_ids_held {
@@ -86,6 +95,22 @@ static void want(const struct sl_ids_engine *engine, const struct sl_ids_rule *r
 	}
 }
 
+/* Whether the subscriber is held for the rule in this slot; one that is not read yet after a start counts. */
+static bool is_held(const struct sl_ids_engine *engine, const char *imsi, uint32_t slot)
+{
+	const struct sluice_ids_rule *image = sl_ids_rules_image(engine->config.rules, slot);
+
+	return image && find(engine, imsi, image->identity);
+}
+
+static bool is_held_at_all(const struct sl_ids_engine *engine, const char *imsi)
+{
+	for (uint32_t slot = 0; slot < SLUICE_IDS_RULES && engine->held; slot++)
+		if (is_held(engine, imsi, slot))
+			return true;
+	return false;
+}
+
 /* --- sessions ------------------------------------------------------------------------------ */
 
 struct follow {
@@ -94,9 +119,14 @@ struct follow {
 	const struct sl_ids_rule *rule;
 	struct wanted wanted;
 	/* sessions are changed when they are not walked over */
-	struct sl_address address[16];
+	struct sl_address address[SESSIONS];
 	size_t address_count;
 };
+
+static bool is_ours(const struct sl_install *install)
+{
+	return install->origin == SLUICE_ORIGIN_GX && install->version >= VERSIONS;
+}
 
 static bool has(const struct sl_session_view *view, const char *id)
 {
@@ -122,36 +152,66 @@ static int look(const struct sl_session_view *view, void *user)
 	return 0;
 }
 
+static uint32_t next_version(struct sl_control *control, const struct sl_address *address, const char *id)
+{
+	uint32_t last = sl_control_last_version(control, address, id, SLUICE_ORIGIN_GX);
+
+	return last < VERSIONS || last == UINT32_MAX ? VERSIONS : last + 1;
+}
+
+/* Those of the wanted ones that the session does not have. */
+struct missing {
+	const struct follow *follow;
+	const struct sl_address *address;
+	const struct sl_rule *rule[SLUICE_RULES_PER_SESSION];
+	size_t count;
+};
+
+static int look_again(const struct sl_session_view *view, void *user)
+{
+	struct missing *missing = user;
+	const struct wanted *wanted = &missing->follow->wanted;
+
+	if (memcmp(&view->address, missing->address, sizeof(view->address)) != 0)
+		return 0;
+	for (size_t i = 0; i < wanted->count; i++)
+		if (!has(view, wanted->rule[i]->id))
+			missing->rule[missing->count++] = wanted->rule[i];
+	return 1;
+}
+
 static void install(struct follow *follow, const struct sl_address *address)
 {
 	struct sl_control *control = follow->engine->config.control;
-	struct sl_rule_request *requests = calloc(follow->wanted.count, sizeof(*requests));
+	_cleanup_free_ struct missing *missing = calloc(1, sizeof(*missing));
+	_cleanup_free_ struct sl_rule_request *requests = calloc(follow->wanted.count, sizeof(*requests));
 	const char *problem = NULL;
 	struct sl_error err = {""};
 
-	if (!requests)
+	if (!requests || !missing)
 		return;
-	for (size_t i = 0; i < follow->wanted.count; i++) {
-		const struct sl_rule *rule = follow->wanted.rule[i];
+	missing->follow = follow;
+	missing->address = address;
+	sl_control_each_session_of(control, follow->held->of.imsi, look_again, missing);
+	for (size_t i = 0; i < missing->count; i++) {
+		const struct sl_rule *rule = missing->rule[i];
 
 		requests[i] = (struct sl_rule_request){
 			.rule = (struct sl_rule *)rule,
 			.id = rule->id,
 			.origin = SLUICE_ORIGIN_GX,
-			.version = sl_control_last_version(control, address, rule->id, SLUICE_ORIGIN_GX) + 1,
+			.version = next_version(control, address, rule->id),
 		};
 	}
-	if (sl_control_install(control, follow->held->of.imsi, address, requests, follow->wanted.count,
-			       &err) < 0)
+	if (sl_control_install(control, follow->held->of.imsi, address, requests, missing->count, &err) < 0)
 		problem = err.text;
-	for (size_t i = 0; i < follow->wanted.count && !problem; i++)
+	for (size_t i = 0; i < missing->count && !problem; i++)
 		if (requests[i].result < 0 && requests[i].result != -EAFNOSUPPORT)
 			problem = requests[i].error.text;
 	if (problem && !follow->held->told)
 		sl_log(SL_LOG_WARNING, "ids-quarantine-failed", "imsi", "%s", follow->held->of.imsi, "rule",
 		       "%s", follow->rule->name, "reason", "%s", problem, NULL);
 	follow->held->told = problem != NULL;
-	free(requests);
 }
 
 static void bring_about(struct sl_ids_engine *engine, struct sl_ids_held *held)
@@ -172,27 +232,123 @@ static void bring_about(struct sl_ids_engine *engine, struct sl_ids_held *held)
 	free(follow);
 }
 
-/* What another hold of the subscriber names as well stays, by its next turn. */
-static void take_away(struct sl_ids_engine *engine, const struct sl_ids_held *held)
-{
-	struct wanted *wanted = calloc(1, sizeof(*wanted));
-	struct sl_deactivation request = {.gx = true};
-	const struct sl_ids_rule *rule = rule_of(engine, held->of.rule);
-	const char *ids[SLUICE_RULES_PER_SESSION];
-	struct sl_error err;
+/* --- the end -------------------------------------------------------------------------------- */
 
-	if (wanted && rule) {
+/* Of one session; names are copies, for rules go with their last install. */
+struct leaving {
+	struct sl_ids_engine *engine;
+	struct {
+		struct sl_address address;
+		char (*id)[SLUICE_RULE_ID_SIZE]; /* owned */
+		uint32_t count;
+	} session[SESSIONS];
+	size_t count;
+};
+
+/* Another hold of the subscriber has it, too. */
+static bool is_wanted(const struct sl_ids_engine *engine, const char *imsi, const char *id)
+{
+	_cleanup_free_ struct wanted *wanted = calloc(1, sizeof(*wanted));
+
+	for (uint32_t slot = 0; wanted && slot < SLUICE_IDS_RULES; slot++) {
+		const struct sl_ids_rule *rule = sl_ids_rules_at(engine->config.rules, slot);
+
+		if (!is_held(engine, imsi, slot))
+			continue;
+		/* what it names is not known yet */
+		if (!rule)
+			return true;
 		want(engine, rule, wanted);
 		for (size_t i = 0; i < wanted->count; i++)
-			ids[i] = wanted->rule[i]->id;
-		memcpy(request.imsi, held->of.imsi, sizeof(request.imsi));
-		request.rule_ids = ids;
-		request.rule_count = wanted->count;
-		if (wanted->count && sl_control_deactivate(engine->config.control, &request, NULL, &err) < 0)
-			sl_log(SL_LOG_WARNING, "ids-quarantine-not-ended", "imsi", "%s", held->of.imsi,
-			       "reason", "%s", err.text, NULL);
+			if (strcmp(wanted->rule[i]->id, id) == 0)
+				return true;
 	}
-	free(wanted);
+	return false;
+}
+
+static int look_leaving(const struct sl_session_view *view, void *user)
+{
+	struct leaving *leaving = user;
+	char(*ids)[SLUICE_RULE_ID_SIZE] = NULL;
+	uint32_t count = 0;
+
+	if (leaving->count == SESSIONS)
+		return 1;
+	for (uint32_t i = 0; i < view->install_count; i++) {
+		const struct sl_install *install = &view->installs[i];
+
+		if (!is_ours(install) || is_wanted(leaving->engine, view->imsi, install->rule->id))
+			continue;
+		if (!ids)
+			ids = calloc(view->install_count - i, sizeof(*ids));
+		if (!ids)
+			return -ENOMEM;
+		memcpy(ids[count++], install->rule->id, sizeof(*ids));
+	}
+	if (!count)
+		return 0;
+	leaving->session[leaving->count].address = view->address;
+	leaving->session[leaving->count].id = ids;
+	leaving->session[leaving->count++].count = count;
+	return 0;
+}
+
+static void take_from(struct sl_ids_engine *engine, const char *imsi, const struct sl_address *address,
+		      char (*ids)[SLUICE_RULE_ID_SIZE], uint32_t count)
+{
+	_cleanup_free_ const char **names = calloc(count, sizeof(*names));
+	struct sl_deactivation request = {
+		.address = *address, .gx = true, .rule_ids = names, .rule_count = count};
+	struct sl_error err = {"out of memory"};
+
+	snprintf(request.imsi, sizeof(request.imsi), "%s", imsi);
+	for (uint32_t i = 0; names && i < count; i++)
+		names[i] = ids[i];
+	if (!names || sl_control_deactivate(engine->config.control, &request, NULL, &err) < 0)
+		sl_log(SL_LOG_WARNING, "ids-quarantine-not-ended", "imsi", "%s", imsi, "reason", "%s",
+		       err.text, NULL);
+}
+
+/* What no quarantine gives to the subscriber any more. */
+static void take_away(struct sl_ids_engine *engine, const char *imsi)
+{
+	struct leaving leaving = {.engine = engine};
+
+	sl_control_each_session_of(engine->config.control, imsi, look_leaving, &leaving);
+	for (size_t i = 0; i < leaving.count; i++) {
+		take_from(engine, imsi, &leaving.session[i].address, leaving.session[i].id,
+			  leaving.session[i].count);
+		free(leaving.session[i].id);
+	}
+}
+
+struct orphan {
+	const struct sl_ids_engine *engine;
+	char imsi[SLUICE_IMSI_SIZE];
+	uint32_t slot;
+};
+
+static int look_orphan(const struct sl_session_view *view, void *user)
+{
+	struct orphan *orphan = user;
+
+	for (uint32_t i = 0; view->active && i < view->install_count; i++) {
+		if (is_ours(&view->installs[i]) && !is_held_at_all(orphan->engine, view->imsi)) {
+			snprintf(orphan->imsi, sizeof(orphan->imsi), "%s", view->imsi);
+			orphan->slot = view->slot + 1;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Given by an agent before this one, for blocks that say no more whose they are. */
+static void take_orphans(struct sl_ids_engine *engine)
+{
+	struct orphan orphan = {.engine = engine};
+
+	while (sl_control_each_session(engine->config.control, NULL, orphan.slot, look_orphan, &orphan) == 1)
+		take_away(engine, orphan.imsi);
 }
 
 /* --- as blocks begin and end ------------------------------------------------------------------- */
@@ -230,13 +386,19 @@ void sl_ids_quarantine_end(struct sl_ids_engine *engine, const struct sl_ids_blo
 		return;
 	HASH_DEL(engine->held, held);
 	engine->stats.held--;
-	take_away(engine, held);
 	free(held);
+	take_away(engine, block->imsi);
 }
 
 void sl_ids_quarantine_follow(struct sl_ids_engine *engine)
 {
-	for (int i = 0; i < FOLLOW_MAX && (unsigned int)i < HASH_COUNT(engine->held); i++) {
+	const uint64_t begun = sl_now_ns();
+	const unsigned int count = HASH_COUNT(engine->held);
+
+	if (!engine->orphans_gone)
+		take_orphans(engine);
+	engine->orphans_gone = true;
+	for (unsigned int i = 0; i < FOLLOW_MAX && i < count && !sl_ids_turn_is_over(begun); i++) {
 		struct sl_ids_held *held = engine->held;
 
 		/* the first becomes the last: the next second goes on with the others */
@@ -246,34 +408,10 @@ void sl_ids_quarantine_follow(struct sl_ids_engine *engine)
 	}
 }
 
-static bool names(const struct sl_ids_engine *engine, const struct sl_ids_held *held, const char *id)
-{
-	const struct sl_ids_rule *rule = rule_of(engine, held->of.rule);
-	struct wanted *wanted = rule ? calloc(1, sizeof(*wanted)) : NULL;
-	bool found = false;
-
-	if (!wanted)
-		return false;
-	want(engine, rule, wanted);
-	for (size_t i = 0; i < wanted->count && !found; i++)
-		found = strcmp(wanted->rule[i]->id, id) == 0;
-	free(wanted);
-	return found;
-}
-
 bool sl_ids_engine_owns(const struct sl_ids_engine *engine, const char *imsi,
 			const struct sl_install *install)
 {
-	if (!engine || !engine->held || install->origin != SLUICE_ORIGIN_GX)
-		return false;
-	for (uint32_t slot = 0; slot < SLUICE_IDS_RULES; slot++) {
-		const struct sl_ids_rule *rule = sl_ids_rules_at(engine->config.rules, slot);
-		const struct sl_ids_held *held = rule ? find(engine, imsi, rule->image.identity) : NULL;
-
-		if (held && names(engine, held, install->rule->id))
-			return true;
-	}
-	return false;
+	return engine && is_ours(install) && is_held_at_all(engine, imsi);
 }
 
 void sl_ids_quarantine_free(struct sl_ids_engine *engine)

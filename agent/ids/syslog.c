@@ -74,7 +74,10 @@ static void put_param(struct text *text, const char *name, const char *value)
 		if (strchr("\"\\]", *at))
 			text->at[text->used++] = '\\';
 		/* values are UTF-8 by the clause, and lines are what many receivers make of them */
-		text->at[text->used++] = c < 0x20 || c >= 0x7f ? '?' : *at;
+		if (c < 0x20 || c >= 0x7f)
+			text->at[text->used++] = '?';
+		else
+			text->at[text->used++] = *at;
 	}
 	text->at[text->used++] = '"';
 	text->at[text->used] = '\0';

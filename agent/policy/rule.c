@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "policy/address.h"
 #include "policy/hash.h"
 #include "policy/redirect.h"
@@ -254,6 +255,19 @@ static int validate_arp(const struct sl_arp *arp, struct sl_error *err)
 	return 0;
 }
 
+int sl_rule_check_gbr(const struct sl_rule *rule, struct sl_error *err)
+{
+	static const char *const names[] = {[SLUICE_UPLINK] = "uplink", [SLUICE_DOWNLINK] = "downlink"};
+	char text[SL_UNITS_SIZE], most[SL_UNITS_SIZE];
+
+	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
+		if (rule->mbr[direction] && rule->gbr[direction] > rule->mbr[direction])
+			return sl_error(err, EINVAL, "gbr.%s: %s is above the MBR; allowed: at most %s",
+					names[direction], sl_format_rate(rule->gbr[direction], text),
+					sl_format_rate(rule->mbr[direction], most));
+	return 0;
+}
+
 int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err)
 {
 	const bool redirects = rule->redirect != SLUICE_REDIRECT_NONE;
@@ -268,6 +282,8 @@ int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err)
 	result = validate_redirect(rule, err);
 	if (result == 0)
 		result = validate_arp(&rule->arp, err);
+	if (result == 0)
+		result = sl_rule_check_gbr(rule, err);
 	if (result < 0)
 		return result;
 	if (rule->flow_count == 0 && !redirects)

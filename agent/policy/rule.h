@@ -83,7 +83,7 @@ struct sl_rule {
  * without TCP, UDP or SCTP, an empty port range, an unknown direction or
  * action; a prefix of the subscriber's side that is longer than the /64 of an
  * IPv6 session; terms that can hold for no packet of the flow's protocol; a
- * an ARP level above 15, an ARP without a level that says more; a
+ * an ARP level above 15, an ARP without a level that says more; a GBR above the MBR, if there is one; a
  * redirect to nowhere (policy/redirect.h), one that is steered as well; a steer
  * without an interface's name, with a next hop where none is used, or of a rule
  * that permits nothing. 0 or -EINVAL.
@@ -93,6 +93,9 @@ struct sl_rule {
  * and ask for this host; those of other rules permit or deny.
  */
 int sl_rule_validate(const struct sl_rule *rule, struct sl_error *err);
+
+/* That alone, for rates that a profile has filled in. */
+int sl_rule_check_gbr(const struct sl_rule *rule, struct sl_error *err);
 
 /*
  * Whether the rule sends packets to one of the interfaces `access`, the agent's

@@ -95,14 +95,14 @@ static int audit_classes(struct sl_qos *qos, struct sl_qos_side *side, const str
 		struct sl_qos_rates wanted;
 		bool there = found[minor].there;
 
-		if (!pool || !sl_pool_is_ready(pool, minor) || !sl_pool_kernel(pool, minor).mbr)
+		if (!pool || !sl_pool_is_ready(pool, minor))
 			continue;
 		wanted = sl_qos_wanted(qos, side, minor);
 		if (sl_pool_is_used(pool, minor)) {
 			if (all || !there || !sl_qos_same_rates(qos, minor, found[minor].rates, wanted))
 				put(qos, device, minor, wanted, out,
 				    there ? "a class in use had another rate" : "a class in use was missing");
-		} else if (!there && unused < UNUSED_REPAIRS) {
+		} else if (!there && sl_pool_kernel(pool, minor).mbr && unused < UNUSED_REPAIRS) {
 			unused++;
 			put(qos, device, minor, wanted, out, "a class was missing");
 		}
@@ -111,12 +111,14 @@ static int audit_classes(struct sl_qos *qos, struct sl_qos_side *side, const str
 }
 
 /* Its qdisc is not there, or not for as many transmit queues as there are now. */
-static int renew(struct sl_qos *qos, const struct sl_htb_device *device, const struct sl_htb_root *root,
-		 struct sl_error *err)
+static int renew(struct sl_qos *qos, struct sl_qos_side *side, const struct sl_htb_device *device,
+		 const struct sl_htb_root *root, struct sl_error *err)
 {
 	int code = 0;
 
 	if (root->owner == SL_HTB_OURS) {
+		/* what cannot be read is lost but for what was read before */
+		(void)sl_qos_count(qos, side, device, NULL);
 		sl_htb_put_delete(qos->netlink, device, root);
 		code = sl_netlink_commit(qos->netlink, err);
 	}
@@ -144,7 +146,8 @@ static int audit_device(struct sl_qos *qos, struct sl_qos_side *side, struct sl_
 				root.kind, root.handle >> 16);
 	fits = sl_qos_has_form(qos, device, &root);
 	if (changed || !fits) {
-		code = fits ? sl_qos_set_up_device(qos, device, true, err) : renew(qos, device, &root, err);
+		code = fits ? sl_qos_set_up_device(qos, device, true, err)
+			    : renew(qos, side, device, &root, err);
 		if (code < 0)
 			return code;
 		out->repairs++;

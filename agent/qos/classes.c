@@ -100,7 +100,7 @@ int sl_qos_put(struct sl_qos *qos, const struct sl_qos_side *side, enum sl_htb_p
 			sl_htb_put_class(qos->netlink, &side->device[i], how, &spec);
 		}
 		code = sl_netlink_commit(qos->netlink, err);
-		if (code < 0)
+		if (code < 0 && code != -ENODEV)
 			return sl_error_prefix(err, code, "interface %s", side->device[i].name);
 	}
 	return 0;
@@ -191,8 +191,9 @@ static struct sl_pool *pool_of_rules(const struct sl_qos_side *side, uint16_t mi
 
 /* --- single classes --- */
 
-int sl_qos_assign(struct sl_qos *qos, enum sluice_direction direction, const struct sl_qos_rates *rates,
-		  uint16_t *minor, struct sl_error *err)
+int sl_qos_assign_chosen(struct sl_qos *qos, enum sluice_direction direction,
+			 const struct sl_qos_rates *rates, const struct sl_qos_choice *choice,
+			 uint16_t *minor, struct sl_error *err)
 {
 	struct sl_qos_side *side = &qos->side[direction];
 	int code = check_rates(qos, side, rates, free_for_guarantees(qos, side, 0), err);
@@ -203,11 +204,14 @@ int sl_qos_assign(struct sl_qos *qos, enum sluice_direction direction, const str
 	if (!side->single)
 		return sl_error(err, ENOSPC, "no %s class is free: qos.pool is 0", side->name);
 	sl_pool_tick(side->single, sl_now_ns());
-	if (sl_pool_take(side->single, &taken) < 0)
-		return sl_error(err, ENOSPC,
-				"no %s class is free: %u of %u that are built are in use, qos.pool is %u",
-				side->name, sl_pool_used(side->single), sl_pool_ready(side->single),
-				sl_pool_size(side->single));
+	if (sl_pool_choose(side->single, choice, &taken) < 0)
+		return sl_error(
+			err, ENOSPC,
+			"no %s class is free%s: %u of %u that are built are in use, qos.pool is %u",
+			side->name,
+			sl_pool_used(side->single) < sl_pool_ready(side->single) ? " that may be taken yet"
+										 : "",
+			sl_pool_used(side->single), sl_pool_ready(side->single), sl_pool_size(side->single));
 	code = sl_qos_set_rates(qos, side, taken, *rates, err);
 	if (code < 0) {
 		sl_pool_release(side->single, taken);

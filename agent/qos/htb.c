@@ -9,8 +9,10 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "qos/queues.h"
 #include "qos/shape.h"
 #include "sluice/limits.h"
@@ -196,12 +198,18 @@ bool sl_htb_has_fq_codel(struct sl_netlink *netlink)
 	return sl_netlink_commit(netlink, NULL) != -ENOENT;
 }
 
+/* The classes of one HTB, told when the dump is complete: one that is interrupted begins anew. */
 struct class_dump {
 	const struct sl_htb_device *device;
 	uint32_t queue;
-	sl_htb_class_seen seen;
-	void *data;
+	struct sl_htb_class *classes;
+	size_t count, room;
 };
+
+static void clear_dump(struct class_dump *dump)
+{
+	free(dump->classes);
+}
 
 static int take_statistics(const struct nlattr *nest, struct sl_htb_class *out)
 {
@@ -233,11 +241,26 @@ static uint64_t rate_of(const struct nlattr *rate64, uint32_t rate)
 	return (uint64_t)rate * 8;
 }
 
+static int keep_class(struct class_dump *dump, const struct sl_htb_class *class)
+{
+	if (dump->count == dump->room) {
+		size_t room = dump->room ? dump->room * 2 : 256;
+		struct sl_htb_class *more = reallocarray(dump->classes, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		dump->classes = more;
+		dump->room = room;
+	}
+	dump->classes[dump->count++] = *class;
+	return 0;
+}
+
 static int take_class(const struct nlmsghdr *message, void *data)
 {
 	const struct tcmsg *tc = mnl_nlmsg_get_payload(message);
 	const struct nlattr *table[TCA_STATS2 + 1], *htb[TCA_HTB_CEIL64 + 1];
-	const struct class_dump *dump = data;
+	struct class_dump *dump = data;
 	struct sl_htb_class class = {.queue = dump->queue};
 	struct tc_htb_opt options;
 
@@ -257,24 +280,26 @@ static int take_class(const struct nlmsghdr *message, void *data)
 	class.rate = rate_of(htb[TCA_HTB_CEIL64], options.ceil.rate);
 	if (table[TCA_STATS2] && take_statistics(table[TCA_STATS2], &class) < 0)
 		return -EBADMSG;
-	dump->seen(&class, dump->data);
-	return 0;
+	return keep_class(dump, &class);
 }
 
 int sl_htb_read_classes(struct sl_netlink *netlink, const struct sl_htb_device *device,
 			sl_htb_class_seen seen, void *data, struct sl_error *err)
 {
 	for (uint32_t queue = 0; queue < device->queues; queue++) {
-		struct class_dump dump = {.device = device, .queue = queue, .seen = seen, .data = data};
+		_cleanup_(clear_dump) struct class_dump dump = {.device = device, .queue = queue};
 		int code = -EINTR;
 
 		for (int tries = 0; code == -EINTR && tries < DUMP_TRIES; tries++) {
+			dump.count = 0;
 			set_ids(tc_message(netlink, device, RTM_GETTCLASS, NLM_F_DUMP, MESSAGE_ROOM), 0,
 				htb_handle(queue));
 			code = sl_netlink_query(netlink, take_class, &dump, err);
 		}
 		if (code < 0)
 			return sl_error_prefix(err, code, "interface %s", device->name);
+		for (size_t i = 0; i < dump.count; i++)
+			seen(&dump.classes[i], data);
 	}
 	return 0;
 }

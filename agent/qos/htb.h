@@ -68,6 +68,8 @@ struct sl_htb_class {
 	uint32_t backlog_bytes, backlog_packets;
 };
 typedef void (*sl_htb_class_seen)(const struct sl_htb_class *seen, void *data);
+
+/* Each class once: those of an HTB are told when all have been read, however often the kernel was asked. */
 int sl_htb_read_classes(struct sl_netlink *netlink, const struct sl_htb_device *device,
 			sl_htb_class_seen seen, void *data, struct sl_error *err);
 

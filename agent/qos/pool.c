@@ -133,6 +133,34 @@ int sl_pool_take(struct sl_pool *pool, uint16_t *minor)
 	return 0;
 }
 
+struct judging {
+	const struct sl_pool *pool;
+	const struct sl_qos_choice *choice;
+};
+
+static enum sl_idpool_fit judge(uint32_t slot, const void *user)
+{
+	const struct judging *judging = user;
+
+	return judging->choice->judge(sl_pool_minor(judging->pool, slot), judging->choice->user);
+}
+
+int sl_pool_choose(struct sl_pool *pool, const struct sl_qos_choice *choice, uint16_t *minor)
+{
+	const struct judging judging = {pool, choice};
+	uint32_t slot;
+	int code;
+
+	if (!choice)
+		return sl_pool_take(pool, minor);
+	code = sl_idpool_choose(pool->ids, judge, &judging, &slot);
+	if (code < 0)
+		return code;
+	pool->class[slot].users = 1;
+	*minor = sl_pool_minor(pool, slot);
+	return 0;
+}
+
 int sl_pool_claim(struct sl_pool *pool, uint16_t minor)
 {
 	int code;

@@ -46,6 +46,9 @@ void sl_pool_set_ready(struct sl_pool *pool, uint16_t minor);
 /* A class that is built and free, the longest unused first; -ENOSPC. */
 int sl_pool_take(struct sl_pool *pool, uint16_t *minor);
 
+/* The same of those that are fit; `choice` may be NULL. */
+int sl_pool_choose(struct sl_pool *pool, const struct sl_qos_choice *choice, uint16_t *minor);
+
 /* This class, which must be built; -EEXIST when it is taken. */
 int sl_pool_claim(struct sl_pool *pool, uint16_t minor);
 

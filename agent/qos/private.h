@@ -12,12 +12,26 @@
 #define SL_QOS_PRIORITY_GBR 0
 #define SL_QOS_PRIORITY	    1
 
+/* What the kernel has counted of a class on one device. */
+struct sl_qos_count {
+	uint64_t bytes;
+	uint64_t packets;
+	uint64_t drops;
+};
+
+/* By minor: what there is when it was last read, and what classes had counted that are no more. */
+struct sl_qos_counts {
+	struct sl_qos_count now, gone;
+	uint32_t backlog_bytes, backlog_packets;
+};
+
 /* One direction: its devices all have the same classes. */
 struct sl_qos_side {
 	const char *name;
 	unsigned int count;
 	struct sl_htb_device device[SL_QOS_DEVICES];
-	struct sl_pool *single; /* NULL: qos.pool is 0 */
+	struct sl_qos_counts *counts[SL_QOS_DEVICES]; /* of each device, all minors */
+	struct sl_pool *single;			      /* NULL: qos.pool is 0 */
 	struct sl_pool *trees;	/* by the minors of their inner classes; NULL: qos.trees is 0 */
 	struct sl_pool *leaves; /* every minor of a tree's unit; the inner class's own is never built here */
 	uint64_t gbr;		/* of all single classes in use */
@@ -50,6 +64,10 @@ struct sl_pool *sl_qos_pool_of(const struct sl_qos_side *side, uint16_t minor);
 /* What a class is to be with these rates; its role follows from its minor. */
 struct sl_htb_spec sl_qos_spec(const struct sl_qos *qos, uint16_t minor, struct sl_qos_rates rates);
 
+/* stats.c: reads what one of the side's devices has counted; one that is not there has nothing new. */
+int sl_qos_count(struct sl_qos *qos, struct sl_qos_side *side, const struct sl_htb_device *device,
+		 struct sl_error *err);
+
 /* What the kernel is to have of a class in the state in which it is. */
 struct sl_qos_rates sl_qos_wanted(const struct sl_qos *qos, const struct sl_qos_side *side, uint16_t minor);
 
@@ -57,7 +75,10 @@ struct sl_qos_rates sl_qos_wanted(const struct sl_qos *qos, const struct sl_qos_
 bool sl_qos_same_rates(const struct sl_qos *qos, uint16_t minor, struct sl_qos_rates one,
 		       struct sl_qos_rates other);
 
-/* The classes on every device of the direction; the first device that fails ends it. */
+/*
+ * The classes on every device of the direction; the first device that fails ends it. One that is
+ * not there is passed over: when it comes back, the audit makes of it what the book says.
+ */
 int sl_qos_put(struct sl_qos *qos, const struct sl_qos_side *side, enum sl_htb_put how, const uint16_t *minor,
 	       uint32_t count, struct sl_qos_rates rates, struct sl_error *err);
 

@@ -206,6 +206,16 @@ static int choose_leaf(struct sl_qos *qos, const struct sl_qos_config *config, s
 	return 0;
 }
 
+static int make_counts(const struct sl_qos *qos, struct sl_qos_side *side)
+{
+	for (unsigned int i = 0; i < side->count; i++) {
+		side->counts[i] = calloc(sl_qos_minors(qos), sizeof(*side->counts[i]));
+		if (!side->counts[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int make_pools(const struct sl_qos *qos, struct sl_qos_side *side)
 {
 	const uint16_t unit = 1 << SLUICE_HTB_UNIT_BITS;
@@ -258,6 +268,8 @@ int sl_qos_open(const struct sl_qos_config *config, struct sl_qos **out, struct 
 	code = set_up_devices(qos, err);
 	for (int direction = 0; direction < SLUICE_DIRECTIONS && code == 0; direction++) {
 		code = make_pools(qos, &qos->side[direction]);
+		if (code == 0)
+			code = make_counts(qos, &qos->side[direction]);
 		if (code < 0)
 			return sl_error(err, -code, "qos.pool %u, qos.trees %u: no memory", qos->pool_size,
 					qos->tree_count);
@@ -277,6 +289,8 @@ void sl_qos_close(struct sl_qos *qos)
 		sl_pool_free(qos->side[direction].single);
 		sl_pool_free(qos->side[direction].trees);
 		sl_pool_free(qos->side[direction].leaves);
+		for (unsigned int i = 0; i < SL_QOS_DEVICES; i++)
+			free(qos->side[direction].counts[i]);
 	}
 	sl_netlink_close(qos->netlink);
 	free(qos);
@@ -299,6 +313,11 @@ int sl_qos_remove(struct sl_qos *qos, struct sl_error *err)
 	if (result == 0)
 		qos->removed = true;
 	return result;
+}
+
+uint64_t sl_qos_link_rate(const struct sl_qos *qos)
+{
+	return qos->link_rate;
 }
 
 uint32_t sl_qos_queues(const struct sl_qos *qos, unsigned int ifindex)

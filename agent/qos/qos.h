@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/idpool.h"
 #include "sluice/verdict.h"
 
 #define SL_QOS_DEVICES 16 /* per direction; more is refused when the configuration is read */
@@ -129,16 +130,29 @@ void sl_qos_removal(const struct sl_qos *qos, struct sl_qos_removal *out);
  */
 int sl_qos_build(struct sl_qos *qos, uint32_t classes, struct sl_error *err);
 
+/* Which of the free classes, or trees, may be taken; asked about many at a time. */
+struct sl_qos_choice {
+	enum sl_idpool_fit (*judge)(uint16_t minor, const void *user);
+	const void *user;
+};
+
 /*
  * A single class with these rates, on every device of the direction; never creates
- * one. -ENOSPC when every class that is built is taken (err says how many), -ERANGE
+ * one. -ENOSPC when every class that is built is taken (err says how many) or unfit
+ * (`choice` may be NULL: each is fit), -ERANGE
  * for a rate below 8 kbit/s or above the link's, a GBR above the MBR. HTB keeps no
  * GBR where all together are more than the link: the caller admits them within it,
  * and may hold what is about to be released beside what takes its place, so that
  * only more than twice the link is refused here (-ERANGE).
  */
-int sl_qos_assign(struct sl_qos *qos, enum sluice_direction direction, const struct sl_qos_rates *rates,
-		  uint16_t *minor, struct sl_error *err);
+int sl_qos_assign_chosen(struct sl_qos *qos, enum sluice_direction direction,
+			 const struct sl_qos_rates *rates, const struct sl_qos_choice *choice,
+			 uint16_t *minor, struct sl_error *err);
+static inline int sl_qos_assign(struct sl_qos *qos, enum sluice_direction direction,
+				const struct sl_qos_rates *rates, uint16_t *minor, struct sl_error *err)
+{
+	return sl_qos_assign_chosen(qos, direction, rates, NULL, minor, err);
+}
 /* Of a single class or a leaf of a tree. */
 int sl_qos_change(struct sl_qos *qos, enum sluice_direction direction, uint16_t minor,
 		  const struct sl_qos_rates *rates, struct sl_error *err);
@@ -156,8 +170,13 @@ int sl_qos_adopt(struct sl_qos *qos, enum sluice_direction direction, uint16_t m
  * minor of the inner class. Users are counted as those of classes are (twins have one tree).
  * sl_qos_tree_release: a tree is free when its leaves have been released, too.
  */
-int sl_qos_tree_assign(struct sl_qos *qos, enum sluice_direction direction, uint64_t ambr, uint16_t *tree,
-		       struct sl_error *err);
+int sl_qos_tree_assign_chosen(struct sl_qos *qos, enum sluice_direction direction, uint64_t ambr,
+			      const struct sl_qos_choice *choice, uint16_t *tree, struct sl_error *err);
+static inline int sl_qos_tree_assign(struct sl_qos *qos, enum sluice_direction direction, uint64_t ambr,
+				     uint16_t *tree, struct sl_error *err)
+{
+	return sl_qos_tree_assign_chosen(qos, direction, ambr, NULL, tree, err);
+}
 int sl_qos_tree_change(struct sl_qos *qos, enum sluice_direction direction, uint16_t tree, uint64_t ambr,
 		       struct sl_error *err);
 int sl_qos_tree_adopt(struct sl_qos *qos, enum sluice_direction direction, uint16_t tree, uint64_t ambr,
@@ -205,6 +224,8 @@ void sl_qos_pool_status(const struct sl_qos *qos, enum sluice_direction directio
 			struct sl_qos_pool_status *out);
 void sl_qos_tree_status(const struct sl_qos *qos, enum sluice_direction direction,
 			struct sl_qos_pool_status *out);
+
+uint64_t sl_qos_link_rate(const struct sl_qos *qos); /* bit/s */
 
 /* Transmit queues in use on a device (by its index in the kernel); 0: no HTB of ours is there. */
 uint32_t sl_qos_queues(const struct sl_qos *qos, unsigned int ifindex);

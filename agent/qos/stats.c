@@ -33,57 +33,105 @@ void sl_qos_tree_status(const struct sl_qos *qos, enum sluice_direction directio
 	status_of(qos->side[direction].trees, out);
 }
 
-struct sums {
-	const struct sl_qos *qos;
-	struct sl_qos_class_stats *by_minor;
+/* --- what HTB has counted --- */
+
+struct census {
+	uint32_t minors;
+	struct sl_qos_counts *by_minor;
 };
 
-static void add(struct sl_qos_class_stats *to, const struct sl_htb_class *seen)
+/* The default class is in every HTB of a device. */
+static void add_class(const struct sl_htb_class *seen, void *data)
 {
-	to->sent_bytes += seen->sent_bytes;
-	to->sent_packets += seen->sent_packets;
-	to->dropped_packets += seen->drops;
+	struct census *census = data;
+	struct sl_qos_counts *to;
+
+	if (seen->minor >= census->minors)
+		return;
+	to = &census->by_minor[seen->minor];
+	to->now.bytes += seen->sent_bytes;
+	to->now.packets += seen->sent_packets;
+	to->now.drops += seen->drops;
 	to->backlog_bytes += seen->backlog_bytes;
 	to->backlog_packets += seen->backlog_packets;
 }
 
-static void add_class(const struct sl_htb_class *seen, void *data)
+static void add_count(struct sl_qos_count *to, const struct sl_qos_count *count)
 {
-	struct sums *sums = data;
-
-	if (seen->minor < sl_qos_minors(sums->qos))
-		add(&sums->by_minor[seen->minor], seen);
+	to->bytes += count->bytes;
+	to->packets += count->packets;
+	to->drops += count->drops;
 }
 
-static void add_leaf(const struct sl_htb_class *seen, void *data)
+/* A class that has counted less than before is another one: its device, its qdisc or itself was made anew. */
+static void follow(struct sl_qos_counts *counts, const struct sl_qos_counts *seen)
 {
-	if (seen->has_leaf)
-		add(data, seen);
+	if (seen->now.bytes < counts->now.bytes || seen->now.packets < counts->now.packets ||
+	    seen->now.drops < counts->now.drops)
+		add_count(&counts->gone, &counts->now);
+	counts->now = seen->now;
+	counts->backlog_bytes = seen->backlog_bytes;
+	counts->backlog_packets = seen->backlog_packets;
+}
+
+int sl_qos_count(struct sl_qos *qos, struct sl_qos_side *side, const struct sl_htb_device *device,
+		 struct sl_error *err)
+{
+	const uint32_t minors = sl_qos_minors(qos);
+	_cleanup_free_ struct sl_qos_counts *seen = calloc(minors, sizeof(*seen));
+	struct sl_qos_counts *counts = side->counts[device - side->device];
+	struct census census = {minors, seen};
+	int code;
+
+	if (!seen)
+		return sl_error(err, ENOMEM, "qos: no memory");
+	code = sl_htb_read_classes(qos->netlink, device, add_class, &census, err);
+	if (code < 0 && code != -ENODEV)
+		return code;
+	for (uint32_t minor = 0; minor < minors; minor++)
+		follow(&counts[minor], &seen[minor]);
+	return 0;
+}
+
+static int count_side(struct sl_qos *qos, struct sl_qos_side *side, struct sl_error *err)
+{
+	int code = 0;
+
+	for (unsigned int i = 0; i < side->count && code == 0 && !qos->removed; i++)
+		code = sl_qos_count(qos, side, &side->device[i], err);
+	return code;
+}
+
+static void add(const struct sl_qos_side *side, uint32_t minor, struct sl_qos_class_stats *to)
+{
+	/* without a pool there are none */
+	for (unsigned int i = 0; i < side->count && side->counts[i]; i++) {
+		const struct sl_qos_counts *counts = &side->counts[i][minor];
+
+		to->sent_bytes += counts->now.bytes + counts->gone.bytes;
+		to->sent_packets += counts->now.packets + counts->gone.packets;
+		to->dropped_packets += counts->now.drops + counts->gone.drops;
+		to->backlog_bytes += counts->backlog_bytes;
+		to->backlog_packets += counts->backlog_packets;
+	}
 }
 
 int sl_qos_read_stats(struct sl_qos *qos, enum sluice_direction direction, struct sl_qos_class_stats *out,
 		      size_t max, struct sl_error *err)
 {
-	const struct sl_qos_side *side = &qos->side[direction];
-	_cleanup_free_ struct sl_qos_class_stats *by_minor = calloc(sl_qos_minors(qos), sizeof(*by_minor));
-	struct sums sums = {qos, by_minor};
+	struct sl_qos_side *side = &qos->side[direction];
+	int code = count_side(qos, side, err);
 	size_t count = 0;
 
-	if (!by_minor)
-		return sl_error(err, ENOMEM, "qos: no memory");
-	for (unsigned int i = 0; i < side->count && !qos->removed; i++) {
-		int code = sl_htb_read_classes(qos->netlink, &side->device[i], add_class, &sums, err);
-
-		if (code < 0)
-			return code;
-	}
+	if (code < 0)
+		return code;
 	for (uint32_t minor = 0; minor < sl_qos_minors(qos) && count < max; minor++) {
 		const struct sl_pool *pool = sl_qos_pool_of(side, (uint16_t)minor);
 
 		if (!pool || !sl_pool_is_used(pool, (uint16_t)minor))
 			continue;
-		by_minor[minor].minor = (uint16_t)minor;
-		out[count++] = by_minor[minor];
+		out[count] = (struct sl_qos_class_stats){.minor = (uint16_t)minor};
+		add(side, minor, &out[count++]);
 	}
 	return (int)count;
 }
@@ -91,15 +139,16 @@ int sl_qos_read_stats(struct sl_qos *qos, enum sluice_direction direction, struc
 int sl_qos_read_total(struct sl_qos *qos, enum sluice_direction direction, struct sl_qos_class_stats *out,
 		      struct sl_error *err)
 {
-	const struct sl_qos_side *side = &qos->side[direction];
+	struct sl_qos_side *side = &qos->side[direction];
 	struct sl_qos_class_stats total = {0};
+	int code = count_side(qos, side, err);
 
-	for (unsigned int i = 0; i < side->count && !qos->removed; i++) {
-		int code = sl_htb_read_classes(qos->netlink, &side->device[i], add_leaf, &total, err);
-
-		if (code < 0)
-			return code;
-	}
+	if (code < 0)
+		return code;
+	/* what an inner class has sent, its leaves have */
+	for (uint32_t minor = 0; minor < sl_qos_minors(qos); minor++)
+		if (!sl_qos_spec(qos, (uint16_t)minor, (struct sl_qos_rates){0}).inner)
+			add(side, minor, &total);
 	*out = total;
 	return 0;
 }

@@ -71,8 +71,8 @@ static int ask(struct sl_qos *qos, struct sl_qos_side *side, uint16_t tree, uint
 	return code;
 }
 
-int sl_qos_tree_assign(struct sl_qos *qos, enum sluice_direction direction, uint64_t ambr, uint16_t *tree,
-		       struct sl_error *err)
+int sl_qos_tree_assign_chosen(struct sl_qos *qos, enum sluice_direction direction, uint64_t ambr,
+			      const struct sl_qos_choice *choice, uint16_t *tree, struct sl_error *err)
 {
 	struct sl_qos_side *side = &qos->side[direction];
 	uint16_t taken;
@@ -81,11 +81,14 @@ int sl_qos_tree_assign(struct sl_qos *qos, enum sluice_direction direction, uint
 	if (!side->trees)
 		return sl_error(err, ENOSPC, "no %s tree is free: qos.trees is 0", side->name);
 	sl_pool_tick(side->trees, sl_now_ns());
-	if (sl_pool_take(side->trees, &taken) < 0)
-		return sl_error(err, ENOSPC,
-				"no %s tree is free: %u of %u that are built are in use, qos.trees is %u",
-				side->name, sl_pool_used(side->trees), sl_pool_ready(side->trees),
-				sl_pool_size(side->trees));
+	if (sl_pool_choose(side->trees, choice, &taken) < 0)
+		return sl_error(
+			err, ENOSPC,
+			"no %s tree is free%s: %u of %u that are built are in use, qos.trees is %u",
+			side->name,
+			sl_pool_used(side->trees) < sl_pool_ready(side->trees) ? " that may be taken yet"
+									       : "",
+			sl_pool_used(side->trees), sl_pool_ready(side->trees), sl_pool_size(side->trees));
 	code = ask(qos, side, taken, ambr, err);
 	if (code < 0) {
 		sl_pool_release(side->trees, taken);

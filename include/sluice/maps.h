@@ -294,9 +294,16 @@ struct sluice_steer {
  * core device: an HTB minor, or SLUICE_MARK_APN + the number of an APN for what
  * that APN sends without a class of its own.
  */
+#define SLUICE_MARK_IN_USE 0xffffffffu /* of unused_s */
+
 struct sluice_mark {
 	__u32 vlan; /* IEEE 802.1Q id, 1 to 4094, that is pushed; 0: none */
-	__u32 name; /* of an APN's number: hash of the name that it belongs to, over restarts; 0: free */
+	union {
+		__u32 name; /* of an APN's number: hash of the name that it belongs to, over restarts; 0: free
+			     */
+		/* of a class: the second (CLOCK_MONOTONIC) since which nobody has it; 0: nobody ever had */
+		__u32 unused_s;
+	};
 };
 
 /* neighbours: key; the value is the VLAN (1 to 4094) that this host's ARP and ND for it is sent to */

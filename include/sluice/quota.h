@@ -2,7 +2,7 @@
 /*
  * Quotas: how much a rule, a rating group or a session may use (3GPP TS 32.299
  * clause 6.5, RFC 8506 clause 8.15 to 8.17). Judged on every packet: what passes
- * is never more than was granted, by not one byte, however many CPUs forward;
+ * is never more than the limit, by not one byte, however many CPUs forward;
  * the first packet that does not fit uses the quota up, and from then on what
  * it was to pay for is judged by the session's final policy (the policy's next
  * slot), or dropped.

@@ -4,8 +4,8 @@
  * controller that guards an XMPP server by polled counters. It is as it was, with its
  * defects, in virtual time:
  *
- *   - the first packet of a source address and port goes to the controller, which installs a flow that lets it
- *     pass, with an idle timeout of 30 s; without a controller such packets are dropped;
+ *   - the first packet of a source address and port goes to the controller, which installs a flow that lets
+ * it pass, with an idle timeout of 30 s; without a controller such packets are dropped;
  *   - every 60 s it reads the counters of all flows; where packets / duration_sec * 60 is above 40, it
  *     installs a flow that drops: idle 30 s, hard 120 s. That one's counters begin at 0;
  *   - dropped packets count, and flows that drop are read, too: they are installed again in the same way;

@@ -49,10 +49,11 @@ for one in "${CASES[@]}"; do
 		echo "asked $rate, reached $got, without a limit $free"
 		awk -v w="$rate" -v g="$got" -v size="$size" 'BEGIN { d = g - w; if (d < 0) d = -d
 			allowed = w * 0.002; if (size * 4 > allowed) allowed = size * 4; exit !(d <= allowed) }' && break
-		# other load can keep the sender waiting, but makes nothing faster
-		[ "$got" -le $((rate * 1002 / 1000 + size * 4)) ] || fail "$rate bit/s: $got"
+		# other load on this machine can keep the sender waiting; what the rate then has in hand, 50 ms of
+		# it, comes in the next window on top. Never more than that.
+		[ "$got" -le $((rate * 1027 / 1000 + size * 4)) ] || fail "$rate bit/s: $got"
 	done
-	[ "$tries" -lt 5 ] || fail "$rate bit/s: only $got"
+	[ "$tries" -lt 5 ] || fail "$rate bit/s: $got at last"
 	kill -- "-$sender"
 	finish "$sender"
 done

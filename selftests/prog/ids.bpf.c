@@ -83,11 +83,11 @@ static __always_inline int ask(const struct sluice_ids_rule *rule, const struct 
 {
 	switch (rule->limit[0].kind) {
 	case SLUICE_IDS_BUCKET:
-		return ids_bucket(key, &rule->limit[0], question);
+		return ids_bucket_take(key, &rule->limit[0], question);
 	case SLUICE_IDS_EXACT:
-		return ids_exact(key, &rule->limit[0], question);
+		return ids_exact_take(key, &rule->limit[0], question);
 	default:
-		return ids_window(key, &rule->limit[0], question);
+		return ids_window_take(key, &rule->limit[0], question);
 	}
 }
 
@@ -152,7 +152,10 @@ __u64 runs = 0;	   /* so far */
 __u64 began = 0;   /* spoofed: when */
 __u32 at_once = 0; /* bursts: packets of a burst */
 
-/* Run i is of burst i / at_once, which is of the session of that number: at arrivals[]'s time; drops are its result. */
+/*
+ * Run i is of burst i / at_once, which is of the session of that number: at arrivals[]'s
+ * time; what is dropped is its result.
+ */
 SEC("tc")
 int bursts(struct __sk_buff *skb)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* I6, I7: the IDS stage before crowds, in virtual time: ten million spoofed sources, ten thousand subscribers. */
+/* I6, I7: the IDS stage before crowds, in virtual time: ten million spoofed sources, ten thousand
+ * subscribers. */
 #define RIG_ENTRIES  16384
 #define RIG_LRU	     131072 /* as limits.ids_buckets */
 #define RIG_SESSIONS 10000
@@ -99,15 +100,17 @@ static void i6_ten_million_spoofed_sources_hide_no_offender_and_hurt_nobody(void
 		}
 	}
 	count = rig_table(rig, SLUICE_IDS_TABLE_BUCKETS_LRU);
-	print_message("I6: %d sources at 500,000/s of virtual time, %u ns a packet; offenders at 200/s held to %u..%u/s; "
+	print_message("I6: %d sources at 500,000/s of virtual time, %u ns a packet; offenders at 200/s held "
+		      "to %u..%u/s; "
 		      "benign and spoofed packets dropped: %u, %u; keys made %llu, there %u, refused %llu\n",
 		      SPOOFED, ns, least, most, rig->arrivals[IDS_SPOOFED_DROPPED + 1].result,
-		      rig->arrivals[IDS_SPOOFED_DROPPED].result, (unsigned long long)count.made, entries_of(table),
-		      (unsigned long long)count.refused);
+		      rig->arrivals[IDS_SPOOFED_DROPPED].result, (unsigned long long)count.made,
+		      entries_of(table), (unsigned long long)count.refused);
 	assert_int_equal(rig->programs->bss->runs, SPOOFED / IDS_SPOOFED_NEW * IDS_SPOOFED_CYCLE);
 	assert_in_range(least, 99, 101);
 	assert_in_range(most, 99, 101);
-	assert_in_range(rig->arrivals[0].result, 100, 200); /* the first second: until he was found, at half his limit */
+	assert_in_range(rig->arrivals[0].result, 100,
+			200); /* the first second: until he was found, at half his limit */
 	assert_int_equal(rig->arrivals[IDS_SPOOFED_DROPPED].result, 0);
 	assert_int_equal(rig->arrivals[IDS_SPOOFED_DROPPED + 1].result, 0);
 	assert_int_equal(memory_of(table), memory);
@@ -133,7 +136,8 @@ static void i6_where_the_filter_cannot_help_what_gives_way_is_counted(void **sta
 	for (uint32_t offender = 0; offender < IDS_SPOOFED_OFFENDERS; offender++)
 		if (rig->arrivals[offender * IDS_SPOOFED_SECONDS + 1].result > most)
 			most = rig->arrivals[offender * IDS_SPOOFED_SECONDS + 1].result;
-	print_message("I6, filter overrun: keys made %llu, there %u, so %llu gave way; offenders at most %u/s of 10/s\n",
+	print_message("I6, filter overrun: keys made %llu, there %u, so %llu gave way; offenders at most "
+		      "%u/s of 10/s\n",
 		      (unsigned long long)count.made, there, (unsigned long long)count.made - there, most);
 	assert_true(count.made > there);
 	assert_in_range(there, RIG_LRU / 2, RIG_LRU);
@@ -186,7 +190,8 @@ static void i7_ten_thousand_benign_subscribers_are_left_alone(void **state)
 	for (uint32_t i = 0; i < SUBSCRIBERS; i++)
 		assert_int_equal(rig->arrivals[i].result, 0);
 	rig_events(rig);
-	print_message("I7: %d subscribers, %llu packets in %llu s of virtual time (%u ns each, two rules): %u blocks, %u "
+	print_message("I7: %d subscribers, %llu packets in %llu s of virtual time (%u ns each, two rules): "
+		      "%u blocks, %u "
 		      "events\n",
 		      SUBSCRIBERS, (unsigned long long)packets, (unsigned long long)((last - NOON) / S), ns,
 		      entries_of(rig->programs->maps.ids_blocks), rig->events);
@@ -213,7 +218,8 @@ static void i7_ten_thousand_benign_subscribers_are_left_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(i6_ten_million_spoofed_sources_hide_no_offender_and_hurt_nobody, rig_reset),
+		cmocka_unit_test_setup(i6_ten_million_spoofed_sources_hide_no_offender_and_hurt_nobody,
+				       rig_reset),
 		cmocka_unit_test_setup(i6_where_the_filter_cannot_help_what_gives_way_is_counted, rig_reset),
 		cmocka_unit_test_setup(i7_ten_thousand_benign_subscribers_are_left_alone, rig_reset),
 	};

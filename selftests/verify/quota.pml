@@ -8,6 +8,10 @@
  * has what passed and nothing else; and no packet that was held up marks a grant as used
  * up of which it has not seen the limit.
  *
+ * What was paid is what the agent reads, with what a packet that the session refuses has
+ * added to the rule's and is about to take back: `most` says so. It is a packet for each
+ * other CPU at most.
+ *
  * What is not the code's way, to see the proof fail:
  *   -DLOOK_THEN_ADD  whether it fits is read, then added
  *   -DKEEP           what was added below a refusal stays

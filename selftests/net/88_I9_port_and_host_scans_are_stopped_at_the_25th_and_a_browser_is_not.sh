@@ -87,9 +87,9 @@ near "ports that nmap got to" $LIMIT "$(seen ports)" 2
 expect "who" "$(imsi 1) network-scan" "$(eve block port-scan '"\(.sluice.subscriber) \(.alert.category)"')"
 near "told at this distinct port" $((LIMIT + 1)) "$(eve block port-scan .sluice.observed)" 2
 
-in_sub masscan 198.18.0.0/16 -p 80 --rate 3000 --wait 0 -e sub0 --source-ip "$(ue4 2)" \
-	--router-mac ${GW_ACCESS_MAC//:/-} --seed 7 >"$DIR/masscan" 2>&1 &
-masscan=$!
+spawn in_sub masscan 198.18.0.0/16 -p 80 --rate 3000 --wait 0 -e sub0 --source-ip "$(ue4 2)" \
+	--router-mac ${GW_ACCESS_MAC//:/-} --seed 7 >"$DIR/masscan" 2>&1
+masscan=$SPAWNED
 eventually "the host scan is told" 15 eval '[ -n "$(eve block host-scan)" ]'
 sleep 2
 kill "$masscan" 2>/dev/null || true
