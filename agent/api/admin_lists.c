@@ -219,13 +219,13 @@ no_memory:
 
 /* --- usage ---------------------------------------------------------------------- */
 
-/* `start` of a usage list: the retired ones by index, then the walk's cursor with this bit. */
+/* `start` of a usage list: which retirement comes next, then the walk's cursor with this bit. */
 #define ACTIVE_PHASE (1ull << 63)
 
 struct usage_walk {
 	struct sl_service *service;
 	struct sl_usage_record *retired;
-	size_t retired_count;
+	size_t retired_count, at;
 	const char *imsi;
 	uint64_t start;
 };
@@ -236,10 +236,12 @@ static size_t next_usage(struct usage_walk *walk, struct sl_usage_record *out)
 	size_t n = 0;
 
 	if (!(walk->start & ACTIVE_PHASE)) {
-		while (n < PAGE_ITEMS && walk->start < walk->retired_count)
-			out[n++] = walk->retired[walk->start++];
-		if (walk->start < walk->retired_count)
+		while (n < PAGE_ITEMS && walk->at < walk->retired_count)
+			out[n++] = walk->retired[walk->at++];
+		if (walk->at < walk->retired_count) {
+			walk->start = walk->retired[walk->at].sequence;
 			return n;
+		}
 		walk->start = ACTIVE_PHASE;
 		if (n == PAGE_ITEMS)
 			return n;
@@ -280,7 +282,17 @@ static bool send_usage(struct sl_call *call, struct usage_walk *walk, bool *full
 	return true;
 }
 
-/* All retired usage; -ENOMEM. */
+static int by_sequence(const void *left, const void *right)
+{
+	const struct sl_usage_record *a = left, *b = right;
+
+	return (a->sequence > b->sequence) - (a->sequence < b->sequence);
+}
+
+/*
+ * All retired usage, the oldest first: between two calls some of it may be acknowledged and more retire, and
+ * a list that goes on must still find its place. -ENOMEM.
+ */
 static int collect_retired(struct sl_service *service, struct sl_usage_record **out, size_t *count)
 {
 	size_t capacity = 1024;
@@ -292,6 +304,7 @@ static int collect_retired(struct sl_service *service, struct sl_usage_record **
 			return -ENOMEM;
 		*count = sl_control_retired(service->control, records, capacity);
 		if (*count < capacity) {
+			qsort(records, *count, sizeof(*records), by_sequence);
 			*out = records;
 			return 0;
 		}
@@ -319,6 +332,8 @@ void sl_admin_list_usage(struct sl_call *call, const uint8_t *bytes, size_t leng
 		ok = false;
 	walk.retired = retired;
 	walk.start = wire->start;
+	while (walk.at < walk.retired_count && retired[walk.at].sequence < walk.start)
+		walk.at++;
 	for (int pages = 0; ok && pages < PAGES && !full; pages++) {
 		ok = send_usage(call, &walk, &full);
 		if (!walk.start)

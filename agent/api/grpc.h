@@ -105,7 +105,11 @@ int sl_grpc_register(struct sl_grpc_server *server, const char *path, sl_grpc_ha
 int sl_grpc_register_stream(struct sl_grpc_server *server, const char *path, sl_grpc_handler handler,
 			    void *user);
 
-/* Queues one response message (copied). 0, or 1: the stream's queue is full and the message was dropped. */
+/*
+ * Queues one response message (copied). 0, or 1: the stream's queue or the memory for answers is full and the
+ * message was dropped. Where that was the first one, the call ends in RESOURCE_EXHAUSTED whatever it is
+ * finished with.
+ */
 int sl_call_send(struct sl_call *call, const uint8_t *message, size_t length);
 
 /* The end of the call. The text is for people and may be NULL for OK. */

@@ -228,6 +228,8 @@ static void answer(struct sl_call *call, enum sl_grpc_status status, const char 
 					    3 + status_fields(call, fields + 3), NULL));
 }
 
+static const char no_room[] = "the memory for answers is full";
+
 int sl_call_send(struct sl_call *call, const uint8_t *message, size_t length)
 {
 	struct sl_grpc_server *server = call->conn->server;
@@ -242,6 +244,7 @@ int sl_call_send(struct sl_call *call, const uint8_t *message, size_t length)
 	}
 	if (!out) {
 		server->stats.dropped_messages++;
+		call->has_lost_all |= !call->is_started && call->queued == 0;
 		return 1;
 	}
 	out->length = total;
@@ -259,15 +262,17 @@ int sl_call_send(struct sl_call *call, const uint8_t *message, size_t length)
 
 void sl_call_finish(struct sl_call *call, enum sl_grpc_status status, const char *text)
 {
-	answer(call, status, text);
+	/* an answer without messages would say that there is nothing */
+	if (status == SL_GRPC_OK && call->has_lost_all)
+		answer(call, SL_GRPC_RESOURCE_EXHAUSTED, no_room);
+	else
+		answer(call, status, text);
 }
 
 void sl_call_reply(struct sl_call *call, const uint8_t *message, size_t length)
 {
-	if (sl_call_send(call, message, length))
-		sl_call_finish(call, SL_GRPC_RESOURCE_EXHAUSTED, "the memory for answers is full");
-	else
-		sl_call_finish(call, SL_GRPC_OK, NULL);
+	sl_call_send(call, message, length);
+	sl_call_finish(call, SL_GRPC_OK, NULL);
 }
 
 void sl_call_on_gone(struct sl_call *call, void (*on_gone)(struct sl_call *call, void *user), void *user)

@@ -63,12 +63,13 @@ struct sl_call {
 	STAILQ_HEAD(, sl_out_message) queue;
 	uint32_t queued;
 	uint64_t progress_ms;
-	bool is_unsent;	  /* on conn->unsent */
-	bool is_started;  /* response headers are submitted */
-	bool is_deferred; /* the session waits to be told of more */
-	bool has_ended;	  /* the status is submitted */
-	bool is_over;	  /* finished or gone: the handler's side holds no reference any more */
-	bool is_reset;	  /* RST_STREAM is submitted */
+	bool is_unsent;	   /* on conn->unsent */
+	bool is_started;   /* response headers are submitted */
+	bool is_deferred;  /* the session waits to be told of more */
+	bool has_ended;	   /* the status is submitted */
+	bool is_over;	   /* finished or gone: the handler's side holds no reference any more */
+	bool has_lost_all; /* of its messages the first was dropped */
+	bool is_reset;	   /* RST_STREAM is submitted */
 	enum sl_grpc_status status;
 	char *text; /* percent-encoded; NULL: none */
 

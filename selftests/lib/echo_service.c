@@ -149,6 +149,17 @@ static void count(struct sl_call *call, const uint8_t *message, size_t length, v
 	sl_call_finish(call, SL_GRPC_OK, NULL);
 }
 
+/* As a list that goes on at a later call where this one had no room. */
+static void list(struct sl_call *call, const uint8_t *message, size_t length, void *user)
+{
+	size_t total = number_in(message, length);
+
+	(void)user;
+	for (size_t i = 0; i < total && sl_call_send(call, message, length) == 0; i++)
+		;
+	sl_call_finish(call, SL_GRPC_OK, NULL);
+}
+
 static void chat(struct sl_call *call, const uint8_t *message, size_t length, void *user)
 {
 	(void)user;
@@ -178,7 +189,7 @@ int echo_register(struct echo *echo, struct event_base *base, struct sl_grpc_ser
 	} methods[] = {
 		{"/test.Echo/Unary", unary}, {"/test.Echo/Later", later}, {"/test.Echo/Never", never},
 		{"/test.Echo/Watch", watch}, {"/test.Echo/Fail", fail},	  {"/test.Echo/Grow", grow},
-		{"/test.Echo/Count", count}, {"/test.Echo/Peer", peer},
+		{"/test.Echo/Count", count}, {"/test.Echo/List", list},	  {"/test.Echo/Peer", peer},
 	};
 
 	*echo = (struct echo){.base = base};

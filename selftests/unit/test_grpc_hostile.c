@@ -253,6 +253,30 @@ static void held_responses_are_bounded_over_all_calls(void **state)
 	h2_raw_open(&raw, base, port);
 }
 
+static void a_list_without_room_for_its_first_message_is_refused_and_not_empty(void **state)
+{
+	const struct sl_grpc_limits limits = {.held_responses = 1000000};
+
+	(void)state;
+	serve(&limits);
+	h2_preface(&raw);
+	for (uint32_t stream = 1; stream < 8; stream += 2) {
+		h2_request(&raw, stream, H2_END_HEADERS, "/test.Echo/Grow", NULL);
+		h2_message(&raw, stream, H2_END_STREAM, stream < 7 ? "300000" : "99980", stream < 7 ? 6 : 5);
+	}
+	h2_request(&raw, 9, H2_END_HEADERS, "/test.Echo/List", NULL);
+	h2_message(&raw, 9, H2_END_STREAM, "3", 1);
+	assert_true(h2_until(&raw, &h2_answer(&raw, 9)->ended));
+	assert_int_equal(h2_answer(&raw, 9)->status, SL_GRPC_RESOURCE_EXHAUSTED);
+	h2_raw_close(&raw);
+	h2_raw_open(&raw, base, port);
+	h2_preface(&raw);
+	h2_request(&raw, 1, H2_END_HEADERS, "/test.Echo/List", NULL);
+	h2_message(&raw, 1, H2_END_STREAM, "3", 1);
+	assert_true(h2_until(&raw, &raw.answers[0].ended));
+	assert_int_equal(raw.answers[0].status, SL_GRPC_OK);
+}
+
 static void the_queue_of_a_stream_that_nobody_reads_is_bounded(void **state)
 {
 	static char message[20000];
@@ -376,6 +400,7 @@ int main(void)
 		CASE(more_streams_than_allowed_are_refused),
 		CASE(held_requests_are_bounded_over_all_calls),
 		CASE(held_responses_are_bounded_over_all_calls),
+		CASE(a_list_without_room_for_its_first_message_is_refused_and_not_empty),
 		CASE(the_queue_of_a_stream_that_nobody_reads_is_bounded),
 		CASE(a_count_beyond_the_queue_ends_in_resource_exhausted),
 		CASE(the_longest_silent_connection_makes_room),
