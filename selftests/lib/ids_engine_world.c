@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -191,14 +192,23 @@ void ids_engine_restart(struct ids_engine_world *world)
 	ids_engine_apply(world);
 }
 
+/* Of this thread: what else runs on the machine is not the engine's. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 void ids_engine_pass(struct ids_engine_world *world, uint64_t time)
 {
 	for (uint64_t end = world->now + time; world->now < end;) {
-		uint64_t begun = sl_now_ns(), took;
+		uint64_t begun = cpu_ns(), took;
 
 		world->now += TICK;
 		sl_ids_engine_tick(world->engine, world->now);
-		took = sl_now_ns() - begun;
+		took = cpu_ns() - begun;
 		if (took > world->longest)
 			world->longest = took;
 	}

@@ -31,7 +31,7 @@ struct ids_engine_world {
 	struct sl_ids_rule rule[2]; /* the first one is called "flood" and drops for 2 s */
 	uint32_t rules;
 	uint64_t now;
-	uint64_t longest; /* of all ticks, by the clock */
+	uint64_t longest; /* of all ticks, CPU time */
 	struct told told[TOLD];
 	size_t told_count;
 	uint64_t lost; /* as the alerts said */

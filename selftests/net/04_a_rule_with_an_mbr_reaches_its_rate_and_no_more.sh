@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # Uplink on the core device, downlink on the access device, IPv4 and IPv6 alike:
 # the IP rate that arrives is within 2 % of the rule's MBR, whatever is offered.
 . "$(dirname "$0")/../lib/net.sh"

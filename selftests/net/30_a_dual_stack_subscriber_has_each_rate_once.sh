@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # A rule's MBR is one rate for the subscriber: IPv4 and IPv6 streams together reach
 # it once, also after a restart and a change; another APN of the same IMSI has its
 # own; usage stays apart by address. What one family cannot have, the other has.

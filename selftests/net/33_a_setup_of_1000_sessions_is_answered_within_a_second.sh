@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: milliseconds are measured
 # A session manager's setup of 1,000 sessions with 4 rules each, at the first start
 # and over a running state, measured by an independent client; then 20,000 sessions
 # that end at once: their final usage comes in one report, within the 4 MiB that
@@ -68,7 +69,7 @@ agent_start
 took=$(setup 20000 1 | tail -1) || fail "the setup of 20,000 sessions failed"
 echo "20,000 sessions: $took ms"
 expect "known and enforced" "20000 20000" "$(status known_sessions) $(status enforced_sessions)"
-waiting() { ctl -o json usage | jq '[.[] | select(.state == "RETIRED")] | length'; }
+waiting() { ctl -o json usage | jq '[.[] | select(.state == "retired")] | length'; }
 
 # every one of them has something to say, and ends by a setup that does not name it
 agent_stop KILL

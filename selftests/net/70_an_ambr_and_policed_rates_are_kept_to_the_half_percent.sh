@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # Rates that are policed, with real traffic beside a run without a limit: an AMBR
 # over two streams and over both families of a subscriber, once; MBRs of 64 kbit/s
 # to 10 Mbit/s over windows of two seconds after the burst; a live change; a

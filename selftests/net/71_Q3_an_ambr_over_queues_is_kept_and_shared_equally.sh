@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # Q3, shaped: an AMBR of 10 Mbit/s over rules with MBRs of 1, 2, 3 and 4 Mbit/s,
 # and over four equal ones, beside a run without limits. Over windows of two
 # seconds after the burst the AMBR is kept to 0.2 %, no rule has more than its MBR

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # Q4: a rule with a GBR of 4 Mbit/s next to traffic that alone fills the link of
 # 10 Mbit/s, all of it policed. Within the GBR no packet is lost; above it the rule
 # has at least 99.5 % of the GBR, and the link's rate holds. Beside it the same

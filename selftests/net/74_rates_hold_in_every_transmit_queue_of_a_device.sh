@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # Devices with four transmit queues: an HTB in each, eight rules of eight
 # subscribers spread over them, and an AMBR in a tree. Every rate is kept to 1 %,
 # in every queue, both ways; nothing goes past the classes; a restart by kill -9

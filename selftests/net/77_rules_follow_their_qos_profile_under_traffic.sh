@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # QoS profiles on a running agent: rules of the directory, of sluicectl's files
 # and of the wire name one; changed in the file it is changed in every session,
 # no packet lost and every count going on, by queues and by meters; taken out of

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # Q8: an MBR and an AMBR are changed a thousand times, by turns, under a stream of
 # 80 % of the lowest rate: no packet is lost and none waits for long. Then a stream
 # above the rate: 50 ms after a change was answered what passes is the new rate. Policed

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: rates are measured on the wire
 # Q1: MBRs of 64 kbit/s to 600 Mbit/s, those among them at which a whole number of
 # nanoseconds a bit is far off, policed, with 1.3 times as much offered: over two
 # seconds after the burst the rate is kept to 0.2 %, or to a packet where that is more.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# alone: milliseconds are measured
 # Alerts: EVE lines, syslog, the stream, evidence and metrics say the same of one
 # offence; a line is in the file a millisecond after its packet came (I4: p50 <= 1 ms,
 # p99 <= 20 ms); a file that is moved away is made anew on SIGHUP.

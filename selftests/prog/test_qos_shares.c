@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* alone: rates are measured on the wire */
 /*
  * Q2: classes of the pool that are all busy at the same time share 200 Mbit/s
  * equally, 1 to 1,000 of them. Packets choose their class by SO_PRIORITY; what arrived

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/* alone: rates are measured on the wire */
 /*
  * Real traffic through the queues. Packets choose their class by SO_PRIORITY, so
  * no BPF program is needed; what arrived is read from the far end's own
