@@ -213,19 +213,37 @@ static int refuse(struct sl_draft *draft, const struct sl_rule *rule,
 					: "which may not pre-empt");
 }
 
+/* The twin's of the same rule, which the draft may share; 0: there is none. */
+static uint32_t twins_guarantee(const struct sl_draft *draft, const struct sl_install *install)
+{
+	const struct sl_install *other = sl_twin_install(draft->partner, install);
+
+	if (!other || !other->guarantee || sl_preemptions_include(draft, other->guarantee))
+		return 0;
+	return other->guarantee;
+}
+
+static bool may_join(const struct sl_draft *draft, uint32_t guarantee)
+{
+	return is_user(draft->control, guarantee, draft->session) ||
+	       users(draft->control, guarantee) < SL_GUARANTEE_USERS;
+}
+
 /* The guarantee that the rule goes on with: the twin's, its own, or none. */
 static uint32_t present_guarantee(const struct sl_draft *draft, const struct sl_entry *present,
 				  const struct sl_install *key)
 {
-	const struct sl_install *other = sl_twin_install(draft->partner, key);
+	uint32_t twins = twins_guarantee(draft, key);
 	uint32_t own = present && !present->preempted ? present->install.guarantee : 0;
 
 	if (own && draft->separate && users(draft->control, own) > 1)
 		own = 0;
-	if (other && other->guarantee && other->guarantee != own &&
-	    users(draft->control, other->guarantee) < SL_GUARANTEE_USERS)
-		return other->guarantee;
-	return own;
+	if (!twins || twins == own || !may_join(draft, twins))
+		return own;
+	/* it is free for what the rule asks of the twin's; refused, this is rewound, too */
+	if (own && users(draft->control, own) == 1)
+		sl_admission_remove(draft->control->guarantees->book, own - 1);
+	return twins;
 }
 
 int sl_guarantee_ask(struct sl_draft *draft, const struct sl_entry *present, const struct sl_rule *rule,
@@ -236,7 +254,7 @@ int sl_guarantee_ask(struct sl_draft *draft, const struct sl_entry *present, con
 	const struct sl_admission_request asked = request_of(rule, draft->apn);
 	struct sl_admission_answer answer;
 	uint32_t number;
-	int rc = -ENOENT;
+	int rc;
 
 	request->preempted = 0;
 	if (!sl_rule_has_gbr(rule)) {
@@ -245,12 +263,9 @@ int sl_guarantee_ask(struct sl_draft *draft, const struct sl_entry *present, con
 	}
 	number = present_guarantee(draft, present, &key);
 	if (number)
-		rc = sl_admission_change(book, number - 1, &asked, &answer, NULL);
-	/* another rule of this request has taken it from the twin's */
-	if (rc == -ENOENT)
+		rc = sl_admission_change(book, number - 1, &asked, &answer, &request->error);
+	else
 		rc = sl_admission_admit(book, &asked, &answer, &request->error);
-	else if (rc < 0)
-		return sl_error(&request->error, -rc, "the GBR cannot be changed: %s", strerror(-rc));
 	if (rc == 0 && answer.verdict == SL_ADMISSION_REFUSED)
 		rc = refuse(draft, rule, &answer, &request->error);
 	if (rc == 0 && sl_preemptions_note(draft, &answer, rule) < 0)
@@ -271,16 +286,17 @@ void sl_guarantee_tell(struct sl_rule_request *request)
 }
 
 /* One of its own, for what is in force: never refused. */
-static uint32_t restore(struct sl_draft *draft, const struct sl_entry *entry)
+static uint32_t restore(struct sl_control *control, const struct sl_session *session, uint8_t apn,
+			const struct sl_rule *rule)
 {
-	const struct sl_admission_request asked = request_of(entry->install.rule, draft->apn);
+	const struct sl_admission_request asked = request_of(rule, apn);
 	struct sl_error err = {{0}};
 	uint32_t slot;
 
-	if (sl_admission_restore(draft->control->guarantees->book, &asked, &slot, &err) == 0)
+	if (sl_admission_restore(control->guarantees->book, &asked, &slot, &err) == 0)
 		return slot + 1;
-	sl_log(SL_LOG_ERROR, "guarantee-lost", "imsi", "%s", draft->session->imsi, "rule", "%s",
-	       entry->install.rule->id, "reason", "%s", err.text, NULL);
+	sl_log(SL_LOG_ERROR, "guarantee-lost", "imsi", "%s", session->imsi, "rule", "%s", rule->id, "reason",
+	       "%s", err.text, NULL);
 	return 0;
 }
 
@@ -295,19 +311,34 @@ void sl_guarantees_keep(struct sl_draft *draft)
 	for (uint32_t i = 0; i < draft->count; i++) {
 		struct sl_entry *entry = &draft->entries[i];
 		uint32_t *own = &entry->install.guarantee;
-		const struct sl_install *other = sl_twin_install(draft->partner, &entry->install);
+		uint32_t twins = twins_guarantee(draft, &entry->install);
+		bool is_shared;
 
 		if (entry->requested || entry->preempted || !*own)
 			continue;
-		if (other && other->guarantee) {
-			if (other->guarantee == *own || users(control, other->guarantee) < SL_GUARANTEE_USERS)
-				*own = other->guarantee;
-		} else if (users(control, *own) > 1) {
-			if (draft->separate)
-				*own = restore(draft, entry);
-		} else if (moves && sl_admission_remove(control->guarantees->book, *own - 1) == 0) {
-			*own = restore(draft, entry);
-		}
+		is_shared = users(control, *own) > 1;
+		if (twins && may_join(draft, twins))
+			*own = twins;
+		else if (is_shared && (moves || draft->separate))
+			*own = restore(control, session, draft->apn, entry->install.rule);
+		else if (!is_shared && moves && sl_admission_remove(control->guarantees->book, *own - 1) == 0)
+			*own = restore(control, session, draft->apn, entry->install.rule);
+	}
+}
+
+void sl_guarantees_part(struct sl_control *control, struct sl_session *session)
+{
+	for (uint32_t i = 0; i < session->install_count; i++) {
+		struct sl_install *install = &session->installs[i];
+		uint32_t shared = install->guarantee;
+
+		if (!shared || users(control, shared) == 1)
+			continue;
+		leave(control, shared, session);
+		install->guarantee =
+			restore(control, session, sl_apn_wanted(control, session, NULL), install->rule);
+		if (install->guarantee)
+			join(control, install->guarantee, session);
 	}
 }
 
@@ -399,20 +430,13 @@ int sl_guarantees_adopt(struct sl_control *control, struct sl_error *err)
 		struct sl_install *install = &session->installs[all[i].install];
 		const struct sl_install *other = sl_twin_install(session->twin, install);
 		uint8_t apn = sl_apn_number(control, control->maps->sessions[session->slot].apn);
-		const struct sl_admission_request asked = request_of(install->rule, apn);
-		struct sl_error why = {{0}};
-		uint32_t slot;
 
-		if (other && other->guarantee && sl_apn_is_same(control, session, NULL, session->twin)) {
+		if (other && other->guarantee && sl_apn_is_same(control, session, NULL, session->twin))
 			install->guarantee = other->guarantee;
-		} else if (sl_admission_restore(control->guarantees->book, &asked, &slot, &why) == 0) {
-			install->guarantee = slot + 1;
-		} else {
-			sl_log(SL_LOG_ERROR, "guarantee-lost", "imsi", "%s", session->imsi, "rule", "%s",
-			       install->rule->id, "reason", "%s", why.text, NULL);
-			continue;
-		}
-		join(control, install->guarantee, session);
+		else
+			install->guarantee = restore(control, session, apn, install->rule);
+		if (install->guarantee)
+			join(control, install->guarantee, session);
 	}
 	return 0;
 }

@@ -50,6 +50,8 @@ void sl_guarantees_close(struct sl_control *control);
 int sl_guarantees_adopt(struct sl_control *control, struct sl_error *err);
 /* The session ends. */
 void sl_guarantees_release(struct sl_control *control, struct sl_session *session);
+/* It is nobody's twin any more: of what it shared it has its own, whether that fits or not. */
+void sl_guarantees_part(struct sl_control *control, struct sl_session *session);
 /* preemptions.c: rules that have lost their guarantee leave their sessions; what fails is tried again at the
  * next call. */
 void sl_guarantees_collect(struct sl_control *control);
@@ -86,6 +88,8 @@ struct sl_entry *sl_guarantees_lost(struct sl_draft *draft, struct sl_session_re
  * noted. */
 int sl_preemptions_note(struct sl_draft *draft, const struct sl_admission_answer *answer,
 			const struct sl_rule *winner);
+/* Whoever has the guarantee (slot + 1) gives way. */
+bool sl_preemptions_include(const struct sl_draft *draft, uint32_t guarantee);
 void sl_preemption_forget(struct sl_draft *draft);  /* the last one: it does not give way */
 void sl_preemptions_commit(struct sl_draft *draft); /* they have no guarantee any more, and are to go */
 void sl_preemptions_clear(struct sl_guarantees *guarantees);

@@ -81,6 +81,15 @@ int sl_preemptions_note(struct sl_draft *draft, const struct sl_admission_answer
 	return rc;
 }
 
+bool sl_preemptions_include(const struct sl_draft *draft, uint32_t guarantee)
+{
+	const struct sl_preemption *victim = draft->victims;
+
+	while (victim && victim->guarantee + 1 != guarantee)
+		victim = victim->next;
+	return victim;
+}
+
 void sl_preemption_forget(struct sl_draft *draft)
 {
 	struct sl_preemption *victim = draft->victims;

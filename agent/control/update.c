@@ -425,6 +425,10 @@ static void commit(struct sl_draft *draft, const struct sl_image *image)
 	free(session->installs);
 	session->installs = SL_TAKE(draft->installs);
 	session->install_count = draft->count;
+	/* not when they are published anew, which may fail */
+	for (size_t i = 0; i < SL_ARRAY_SIZE(draft->left); i++)
+		if (draft->left[i])
+			sl_guarantees_part(control, draft->left[i]);
 	sl_profiles_count(session, true);
 	sl_quotas_commit(draft);
 	sl_meters_reparent(control, session->twin);
