@@ -15,36 +15,10 @@
 		__type(value, value_type);          \
 	} name __weak SEC(".maps")
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct sluice_ids_settings);
-} ids_settings __weak SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, SLUICE_IDS_RULES);
-	__type(key, __u32);
-	__type(value, struct sluice_ids_rule);
-} ids_rules __weak SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, SLUICE_IDS_MATCHES);
-	__type(key, __u32);
-	__type(value, struct sluice_ids_match);
-} ids_matches __weak SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SLUICE_IDS_RULES);
-	__type(key, __u32);
-	__type(value, struct sluice_ids_rule_count);
-} ids_rule_counts __weak SEC(".maps");
+SLUICE_ARRAY(ids_settings, struct sluice_ids_settings);
+SLUICE_ARRAY_OF(ids_rules, SLUICE_IDS_RULES, struct sluice_ids_rule);
+SLUICE_ARRAY_OF(ids_matches, SLUICE_IDS_MATCHES, struct sluice_ids_match);
+SLUICE_PERCPU_ARRAY(ids_rule_counts, SLUICE_IDS_RULES, struct sluice_ids_rule_count);
 
 /* What each session lost to the stage, by slot in sessions. */
 SLUICE_ARRAY(ids_dropped, struct sluice_counter);
@@ -62,12 +36,7 @@ IDS_TABLE(ids_connections, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct slui
 /* Written by the agent alone: what outlives a block. */
 IDS_TABLE(ids_offenders, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_offender);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SLUICE_IDS_TABLES);
-	__type(key, __u32);
-	__type(value, struct sluice_ids_table_count);
-} ids_table_counts __weak SEC(".maps");
+SLUICE_PERCPU_ARRAY(ids_table_counts, SLUICE_IDS_TABLES, struct sluice_ids_table_count);
 
 /* Rows of the filters, one after the other: upper 12 bits which window, lower 20 a count. */
 struct {
@@ -81,12 +50,7 @@ struct {
 struct ids_blank {
 	__u64 zero[sizeof(struct sluice_ids_log) / 8]; /* the longest */
 };
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct ids_blank);
-} ids_blanks __weak SEC(".maps");
+IDS_TABLE(ids_blanks, BPF_MAP_TYPE_ARRAY, __u32, struct ids_blank);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

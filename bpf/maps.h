@@ -31,13 +31,22 @@ struct {
 	__type(value, struct sluice_endpoint);
 } endpoints6 __weak SEC(".maps");
 
-#define SLUICE_ARRAY(name, value_type)             \
+#define SLUICE_ARRAY_OF(name, entries, value_type) \
 	struct {                                   \
 		__uint(type, BPF_MAP_TYPE_ARRAY);  \
 		__uint(map_flags, BPF_F_MMAPABLE); \
-		__uint(max_entries, 1);            \
+		__uint(max_entries, entries);      \
 		__type(key, __u32);                \
 		__type(value, value_type);         \
+	} name __weak SEC(".maps")
+#define SLUICE_ARRAY(name, value_type) SLUICE_ARRAY_OF(name, 1, value_type)
+
+#define SLUICE_PERCPU_ARRAY(name, entries, value_type)   \
+	struct {                                         \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
+		__uint(max_entries, entries);            \
+		__type(key, __u32);                      \
+		__type(value, value_type);               \
 	} name __weak SEC(".maps")
 
 /* The short way to both, for packets. */
@@ -64,22 +73,10 @@ SLUICE_ARRAY(quotas, struct sluice_quota);
 SLUICE_ARRAY(settings, struct sluice_settings);
 
 /* What a mark of access_ingress means on a core device. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, SLUICE_MARK_MASK + 1);
-	__type(key, __u32);
-	__type(value, struct sluice_mark);
-} marks __weak SEC(".maps");
+SLUICE_ARRAY_OF(marks, SLUICE_MARK_MASK + 1, struct sluice_mark);
 
 /* 1: an APN has this VLAN. By IEEE 802.1Q id. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, SLUICE_VLANS);
-	__type(key, __u32);
-	__type(value, __u64);
-} vlans __weak SEC(".maps");
+SLUICE_ARRAY_OF(vlans, SLUICE_VLANS, __u64);
 
 /* Routers behind VLANs of APNs -> the VLAN, for ARP and neighbour discovery of this host. */
 struct {
@@ -98,13 +95,7 @@ struct {
 } egress_devices __weak SEC(".maps");
 
 /* Interfaces that rules send packets to. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, SLUICE_STEERS);
-	__type(key, __u32);
-	__type(value, struct sluice_steer);
-} steers __weak SEC(".maps");
+SLUICE_ARRAY_OF(steers, SLUICE_STEERS, struct sluice_steer);
 
 /* Where the portal listens, by enum sluice_portal; empty while no agent runs. */
 struct {
@@ -122,36 +113,16 @@ SLUICE_ARRAY(usage_owners, struct sluice_usage_owner);
 SLUICE_ARRAY(quota_owners, struct sluice_quota_owner);
 
 /* Dropped packets by reason and direction. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SLUICE_DROP_REASON_COUNT *SLUICE_DIRECTIONS);
-	__type(key, __u32);
-	__type(value, struct sluice_drop_count);
-} drops __weak SEC(".maps");
+SLUICE_PERCPU_ARRAY(drops, SLUICE_DROP_REASON_COUNT *SLUICE_DIRECTIONS, struct sluice_drop_count);
 
 /* Packets that passed without a rule, by kind and direction. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SLUICE_PASS_KIND_COUNT *SLUICE_DIRECTIONS);
-	__type(key, __u32);
-	__type(value, struct sluice_pass_count);
-} passes __weak SEC(".maps");
+SLUICE_PERCPU_ARRAY(passes, SLUICE_PASS_KIND_COUNT *SLUICE_DIRECTIONS, struct sluice_pass_count);
 
 /* Records that found the events ring full. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} lost_events __weak SEC(".maps");
+SLUICE_PERCPU_ARRAY(lost_events, 1, __u64);
 
 /* How many ICMP errors were made of late. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct sluice_answers);
-} answers __weak SEC(".maps");
+SLUICE_PERCPU_ARRAY(answers, 1, struct sluice_answers);
 
 /* struct sluice_*_event records for watchers. */
 struct {
