@@ -6,13 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/cleanup.h"
 #include "case_list.h"
+#include "text_file.h"
 
 static struct sluice_usage usage[CASE_USAGE];
 
@@ -80,15 +79,13 @@ static const struct case_engine engine = {
 /* Loads and runs a text as a file; the reason is in err. */
 static int run_text(const char *text, struct sl_error *err)
 {
-	char path[] = "/tmp/sluice-case-XXXXXX";
 	struct test_case *test = NULL;
-	int fd = mkstemp(path), result;
+	struct text_file file;
+	int result;
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-	result = case_load(path, &test, err);
-	unlink(path);
+	text_file_begin(&file, text);
+	result = case_load(file.path, &test, err);
+	text_file_end(&file, NULL);
 	if (result < 0) {
 		assert_null(test);
 		return result;

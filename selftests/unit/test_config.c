@@ -7,33 +7,22 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "config/config.h"
+#include "text_file.h"
 
 #define INTERFACES "access: [{interface: a0}]\ncore: [{interface: c0}]\n"
 
 static int load(const char *text, struct sl_config *config, struct sl_error *err)
 {
-	char path[] = "/tmp/sluice-config-XXXXXX";
-	_cleanup_fd_ int fd = mkstemp(path);
-	char *file;
+	struct text_file file;
 	int ret;
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	ret = sl_config_load(path, config, err);
-	unlink(path);
-	/* the name differs from run to run, so tests do not see it */
-	file = ret < 0 && err ? strstr(err->text, path) : NULL;
-	if (file) {
-		size_t length = strlen(path);
-
-		file[0] = 'F';
-		memmove(file + 1, file + length, strlen(file + length) + 1);
-	}
+	text_file_begin(&file, text);
+	ret = sl_config_load(file.path, config, err);
+	text_file_end(&file, ret < 0 ? err : NULL);
 	return ret;
 }
 

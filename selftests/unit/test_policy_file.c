@@ -6,9 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <unistd.h>
+#include <errno.h>
 
 #include "api/convert_old.h"
+#include "text_file.h"
 
 #include "../../tools/sluicectl/arena.c"
 #include "../../tools/sluicectl/policy_example.c"
@@ -26,22 +27,14 @@ int ctl_error(int code, const char *format, ...)
 
 #define _cleanup_policy_ _cleanup_(policy_file_free)
 
-static int load(const char *text, struct policy_file *file, struct sl_error *err)
+static int load(const char *text, struct policy_file *out, struct sl_error *err)
 {
-	char path[] = "/tmp/sluice-policy-XXXXXX";
-	_cleanup_fd_ int fd = mkstemp(path);
-	char *name;
+	struct text_file file;
 	int ret;
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	ret = policy_file_load(path, file, err);
-	unlink(path);
-	name = ret < 0 ? strstr(err->text, path) : NULL;
-	if (name) {
-		name[0] = 'F';
-		memmove(name + 1, name + strlen(path), strlen(name + strlen(path)) + 1);
-	}
+	text_file_begin(&file, text);
+	ret = policy_file_load(file.path, out, err);
+	text_file_end(&file, ret < 0 ? err : NULL);
 	return ret;
 }
 

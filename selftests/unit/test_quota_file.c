@@ -7,10 +7,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "api/convert.h"
 #include "policy/compile.h"
+#include "text_file.h"
 
 #include "../../tools/sluicectl/arena.c"
 #include "../../tools/sluicectl/policy_file.c"
@@ -27,16 +27,16 @@ int ctl_error(int code, const char *format, ...)
 
 #define HEAD "sessions:\n  - imsi: 001010000000001\n    ipv4: 10.45.0.2\n"
 
-static int load(const char *text, struct policy_file *file, struct sl_error *err)
+static int load(const char *text, struct policy_file *out, struct sl_error *err)
 {
-	char path[] = "/tmp/sluice-quota-XXXXXX", whole[2048];
-	_cleanup_fd_ int fd = mkstemp(path);
-	int length = snprintf(whole, sizeof(whole), HEAD "%s", text), ret;
+	struct text_file file;
+	char whole[2048];
+	int ret;
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, whole, (size_t)length), length);
-	ret = policy_file_load(path, file, err);
-	unlink(path);
+	assert_in_range(snprintf(whole, sizeof(whole), HEAD "%s", text), 0, sizeof(whole) - 1);
+	text_file_begin(&file, whole);
+	ret = policy_file_load(file.path, out, err);
+	text_file_end(&file, ret < 0 ? err : NULL);
 	return ret;
 }
 

@@ -6,7 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <unistd.h>
+#include <errno.h>
+
+#include "text_file.h"
 
 #include "../../tools/sluicectl/arena.c"
 #include "../../tools/sluicectl/rule_message.c"
@@ -22,22 +24,14 @@ int ctl_error(int code, const char *format, ...)
 
 #define _cleanup_set_ _cleanup_(set_file_free)
 
-static int load(const char *text, struct set_file *file, struct sl_error *err)
+static int load(const char *text, struct set_file *out, struct sl_error *err)
 {
-	char path[] = "/tmp/sluice-set-XXXXXX";
-	_cleanup_fd_ int fd = mkstemp(path);
-	char *name;
+	struct text_file file;
 	int ret;
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	ret = set_file_load(path, file, err);
-	unlink(path);
-	name = ret < 0 ? strstr(err->text, path) : NULL;
-	if (name) {
-		name[0] = 'F';
-		memmove(name + 1, name + strlen(path), strlen(name + strlen(path)) + 1);
-	}
+	text_file_begin(&file, text);
+	ret = set_file_load(file.path, out, err);
+	text_file_end(&file, ret < 0 ? err : NULL);
 	return ret;
 }
 
