@@ -124,6 +124,15 @@ static void tell(struct sl_watchers *watchers, Sluice__V1__Event *event)
 	}
 }
 
+/* A macro, because each message that has these fields is a type of its own. */
+#define SAY_RULE(message, from, text)                        \
+	do {                                                 \
+		(message).imsi = (char *)(from)->imsi;       \
+		(message).address = (text);                  \
+		(message).rule_id = (char *)(from)->rule_id; \
+		(message).version = (from)->version;         \
+	} while (0)
+
 void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_event *from)
 {
 	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
@@ -177,18 +186,12 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 		event.repaired = &repaired;
 		break;
 	case SL_EVENT_RULE_EXPIRED:
-		expired.imsi = (char *)from->imsi;
-		expired.address = address;
-		expired.rule_id = (char *)from->rule_id;
-		expired.version = from->version;
+		SAY_RULE(expired, from, address);
 		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_EXPIRED;
 		event.rule_expired = &expired;
 		break;
 	case SL_EVENT_RULE_POLICED:
-		policed.imsi = (char *)from->imsi;
-		policed.address = address;
-		policed.rule_id = (char *)from->rule_id;
-		policed.version = from->version;
+		SAY_RULE(policed, from, address);
 		policed.reason = (char *)from->reason;
 		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_POLICED;
 		event.rule_policed = &policed;
@@ -201,10 +204,7 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 		event.session_policed = &session_policed;
 		break;
 	case SL_EVENT_RULE_PREEMPTED:
-		preempted.imsi = (char *)from->imsi;
-		preempted.address = address;
-		preempted.rule_id = (char *)from->rule_id;
-		preempted.version = from->version;
+		SAY_RULE(preempted, from, address);
 		preempted.reason = (char *)from->reason;
 		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_PREEMPTED;
 		event.rule_preempted = &preempted;
@@ -225,10 +225,7 @@ void sl_watch_session(struct sl_watchers *watchers, const struct sl_control_even
 		event.quota_granted = &quota;
 		break;
 	case SL_EVENT_RULE_FAILED:
-		failed.imsi = (char *)from->imsi;
-		failed.address = address;
-		failed.rule_id = (char *)from->rule_id;
-		failed.version = from->version;
+		SAY_RULE(failed, from, address);
 		failed.reason = (char *)from->reason;
 		event.event_case = SLUICE__V1__EVENT__EVENT_RULE_FAILED;
 		event.rule_failed = &failed;
@@ -361,10 +358,7 @@ void sl_watch_repair(struct sl_watchers *watchers, const struct sl_desired_repai
 	char address[SL_ADDRESS_TEXT];
 
 	sl_address_format(from->address, address);
-	repaired.imsi = (char *)from->imsi;
-	repaired.address = address;
-	repaired.rule_id = (char *)from->rule_id;
-	repaired.version = from->version;
+	SAY_RULE(repaired, from, address);
 	repaired.was = (char *)from->what;
 	event.event_case = SLUICE__V1__EVENT__EVENT_DESIRED_REPAIRED;
 	event.desired_repaired = &repaired;
