@@ -35,24 +35,39 @@ static struct sl_catalog *catalog(const char *text)
 	return catalog;
 }
 
-/* As the agent does it: the catalogue before goes when the next one is in force. */
-static void change_to(struct sl_catalog **present, const char *text)
-{
-	struct sl_catalog *before = *present;
+static struct sl_catalog *present; /* the catalogue in force */
 
-	*present = catalog(text);
-	sl_desired_catalog_changed(desired_world.desired, *present);
+/* As the agent does it: the catalogue before goes when the next one is in force. */
+static void change_to(const char *text)
+{
+	struct sl_catalog *before = present;
+
+	present = catalog(text);
+	sl_desired_catalog_changed(desired_world.desired, present);
 	sl_catalog_free(before);
 }
 
+static void begin(struct world *world, const char *text)
+{
+	desired_start(world, false, 0);
+	present = NULL; /* one that failed has left its own */
+	change_to(text);
+}
+
+static void end(struct world *world)
+{
+	desired_stop(world);
+	sl_catalog_free(present);
+	present = NULL;
+}
+
 /* An activation by rule_ids. */
-static void activate_by(struct world *world, const struct sl_catalog *catalog, const char *address,
-			enum sluice_origin origin, const char *name)
+static void activate_by(struct world *world, const char *address, enum sluice_origin origin, const char *name)
 {
 	struct sl_rule_request rules[16] = {{0}};
 	struct sl_session_request request = {.imsi = IMSI_A, .rules = rules};
 	const struct sl_rule *const *found;
-	size_t count = sl_catalog_resolve(catalog, name, &found);
+	size_t count = sl_catalog_resolve(present, name, &found);
 	struct sl_error err = {""};
 
 	assert_in_range(count, 1, 16);
@@ -78,7 +93,7 @@ static void deactivate_by(struct world *world, const char *address, const char *
 }
 
 /* What a change says on standard error; freed by the caller. */
-static char *said_while(struct sl_catalog **present, const char *text)
+static char *said_while(const char *text)
 {
 	char path[64];
 	char *said = calloc(1, 65536);
@@ -91,7 +106,7 @@ static char *said_while(struct sl_catalog **present, const char *text)
 	unlink(path);
 	sl_log_set_level(SL_LOG_INFO);
 	dup2(file, STDERR_FILENO);
-	change_to(present, text);
+	change_to(text);
 	desired_check();
 	dup2(before, STDERR_FILENO);
 	sl_log_set_level(SL_LOG_ERROR);
@@ -109,141 +124,120 @@ static char *said_while(struct sl_catalog **present, const char *text)
 
 static void a_session_follows_what_its_base_name_stands_for(void **state)
 {
-	struct sl_catalog *present = NULL;
 	struct sl_usage_record record;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, WITH);
+	begin(&world, WITH);
 	desired_activate(&world, IMSI_A, ADDRESS_A, own, 1);
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7, video v0, voice v0");
 	assert_true(world_find_record(&world, "voice", 0, &record));
 	world_count_bytes(&world, record.slot, 500);
-	change_to(&present, TWO "base_names: {media: [tv, voice]}\n");
+	change_to(TWO "base_names: {media: [tv, voice]}\n");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7, tv v0, voice v0");
 	assert_true(world_find_record(&world, "voice", 0, &record));
 	assert_int_equal(record.usage.uplink.bytes, 500);
-	change_to(&present, TWO);
+	change_to(TWO);
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7");
-	change_to(&present, WITH);
+	change_to(WITH);
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7, video v0, voice v0");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 static void another_name_of_the_session_keeps_the_rule(void **state)
 {
-	struct sl_catalog *present = NULL;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, TWO "base_names: {media: [voice, video], calls: [voice]}\n");
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "calls");
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "video");
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GY, "media");
-	change_to(&present, TWO "base_names: {media: [tv], calls: [voice]}\n");
+	begin(&world, TWO "base_names: {media: [voice, video], calls: [voice]}\n");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "calls");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "video");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GY, "media");
+	change_to(TWO "base_names: {media: [tv], calls: [voice]}\n");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "tv v0, tv v0 gy, video v0, voice v0");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 static void what_the_session_manager_gave_itself_is_left_alone(void **state)
 {
 	static const struct rule_spec tv[] = {{.id = "tv", .version = 3, .precedence = 20}};
-	struct sl_catalog *present = NULL;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, WITH);
+	begin(&world, WITH);
 	desired_activate(&world, IMSI_A, ADDRESS_A, tv, 1);
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
-	change_to(&present, TWO "base_names: {media: [voice, tv]}\n");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
+	change_to(TWO "base_names: {media: [voice, tv]}\n");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "tv v3, voice v0");
-	change_to(&present, WITH);
+	change_to(WITH);
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "tv v3, video v0, voice v0");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 static void a_rule_that_was_deactivated_alone_stays_away(void **state)
 {
 	const char *video = "video";
-	struct sl_catalog *present = NULL;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, WITH);
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
+	begin(&world, WITH);
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
 	deactivate_by(&world, ADDRESS_A, "video", &video, 1);
-	change_to(&present, TWO "base_names: {media: [voice, video, tv]}\n");
+	change_to(TWO "base_names: {media: [voice, video, tv]}\n");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "tv v0, voice v0");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 static void a_base_name_that_was_deactivated_is_followed_no_more(void **state)
 {
 	const char *ids[] = {"media", "voice", "video"};
-	struct sl_catalog *present = NULL;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, WITH);
+	begin(&world, WITH);
 	desired_activate(&world, IMSI_A, ADDRESS_A, own, 1);
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
 	deactivate_by(&world, ADDRESS_A, "media", ids, 3);
-	change_to(&present, TWO "base_names: {media: [voice, video, tv]}\n");
+	change_to(TWO "base_names: {media: [voice, video, tv]}\n");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 static void a_base_name_of_an_earlier_session_says_nothing_of_the_next_one(void **state)
 {
-	struct sl_catalog *present = NULL;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, WITH);
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
+	begin(&world, WITH);
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
 	/* without a word to desired/: an address that moved, say */
 	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
 	world_acknowledge_all(&world);
 	desired_activate(&world, IMSI_A, ADDRESS_A, own, 1);
-	activate_by(&world, present, ADDRESS_B, SLUICE_ORIGIN_GX, "media");
+	activate_by(&world, ADDRESS_B, SLUICE_ORIGIN_GX, "media");
 	deactivate_by(&world, ADDRESS_B, NULL, NULL, 0);
 	world_acknowledge_all(&world);
 	desired_activate(&world, IMSI_A, ADDRESS_B, own, 1);
-	change_to(&present, TWO "base_names: {media: [tv]}\n");
+	change_to(TWO "base_names: {media: [tv]}\n");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_B, "own v7");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 static void a_setup_begins_anew_with_names(void **state)
 {
-	struct sl_catalog *present = NULL;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, WITH);
+	begin(&world, WITH);
 	desired_activate(&world, IMSI_A, ADDRESS_A, own, 1);
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "media");
 	sl_desired_setup_done(desired_world.desired, NULL, 0);
-	change_to(&present, TWO "base_names: {media: [voice, tv]}\n");
+	change_to(TWO "base_names: {media: [voice, tv]}\n");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7, video v0, voice v0");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 /* A directory of more base names than a session's memory has room for, of which the last stands for `last`.
@@ -265,22 +259,19 @@ static void names_beyond_the_bound_are_not_followed(void **state)
 {
 	char *before = many_names("voice", "voice"), *late = many_names("voice", "tv");
 	char *early = many_names("video", "tv"), name[16];
-	struct sl_catalog *present = NULL;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, before);
+	begin(&world, before);
 	for (int i = 0; i <= SL_DESIRED_BASE_NAMES_EACH; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
-		activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, name);
+		activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, name);
 	}
-	change_to(&present, late);
+	change_to(late);
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "voice v0");
-	change_to(&present, early);
+	change_to(early);
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "video v0, voice v0");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 	free(before);
 	free(late);
 	free(early);
@@ -317,52 +308,45 @@ static void assert_failing(uint32_t count, const char *why)
 static void a_desired_rule_that_the_directory_has_no_more_is_failing_until_it_is_back(void **state)
 {
 	static const struct wish wishes[] = {{.id = "video"}, {.id = "media"}, {.id = "tv"}};
-	struct sl_catalog *present = NULL;
 	struct world world;
 	char *said;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, WITH);
+	begin(&world, WITH);
 	desired_activate(&world, IMSI_A, ADDRESS_A, own, 1);
 	desired_set_ok(IMSI_A, wishes, 3);
 	assert_failing(0, "");
-	said = said_while(&present, "rules: [{id: voice, flows: [{}]}, {id: tv, flows: [{}]}]\n");
+	said = said_while("rules: [{id: voice, flows: [{}]}, {id: tv, flows: [{}]}]\n");
 	assert_failing(2, "no rule and no base name of the policy directory any more");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7, tv v1");
 	assert_non_null(strstr(said, "level=warning event=desired-missing names=\"video, media\""));
 	free(said);
-	said = said_while(&present,
-			  "rules: [{id: voice, precedence: 5, flows: [{}]}, {id: tv, flows: [{}]}]\n");
+	said = said_while("rules: [{id: voice, precedence: 5, flows: [{}]}, {id: tv, flows: [{}]}]\n");
 	assert_null(strstr(said, "desired-missing"));
 	free(said);
-	said = said_while(&present, WITH);
+	said = said_while(WITH);
 	assert_non_null(strstr(said, "event=desired-found names=\"video, media\""));
 	free(said);
 	assert_failing(0, "");
 	desired_assert_rules(&world, IMSI_A, ADDRESS_A, "own v7, tv v1, video v2, voice v2");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 static void what_is_wanted_no_more_does_not_fail(void **state)
 {
 	static const struct wish wishes[] = {{.id = "video", .until = 1010 * S}, {.id = "tv"}};
-	struct sl_catalog *present = NULL;
 	struct world world;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, WITH);
+	begin(&world, WITH);
 	desired_set_ok(IMSI_A, wishes, 2);
-	change_to(&present, "rules: []\n");
+	change_to("rules: []\n");
 	assert_failing(2, "no rule and no base name of the policy directory any more");
 	desired_world.wall = 1010 * S;
 	assert_failing(1, "no rule and no base name of the policy directory any more");
 	desired_set_ok(IMSI_A, NULL, 0);
 	assert_failing(0, "");
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 static void a_refusal_is_told_with_its_reason(void **state)
@@ -395,27 +379,23 @@ static void a_refusal_is_told_with_its_reason(void **state)
 
 static void the_log_names_the_first_five_rules_that_change_or_go(void **state)
 {
-	struct sl_catalog *present = NULL;
 	struct world world;
 	char *said;
 
 	(void)state;
-	desired_start(&world, false, 0);
-	change_to(&present, "rules: [" SEVEN(1) "]\nbase_names: {all: [r1, r2, r3, r4, r5, r6, r7]}\n");
-	activate_by(&world, present, ADDRESS_A, SLUICE_ORIGIN_GX, "all");
-	activate_by(&world, present, ADDRESS_B, SLUICE_ORIGIN_GX, "r2");
-	said = said_while(&present,
-			  "rules: [" SEVEN(2) "]\nbase_names: {all: [r1, r2, r3, r4, r5, r6, r7]}\n");
+	begin(&world, "rules: [" SEVEN(1) "]\nbase_names: {all: [r1, r2, r3, r4, r5, r6, r7]}\n");
+	activate_by(&world, ADDRESS_A, SLUICE_ORIGIN_GX, "all");
+	activate_by(&world, ADDRESS_B, SLUICE_ORIGIN_GX, "r2");
+	said = said_while("rules: [" SEVEN(2) "]\nbase_names: {all: [r1, r2, r3, r4, r5, r6, r7]}\n");
 	assert_non_null(
 		strstr(said, "event=policy-changed sessions=2 names=\"r1, r2, r3, r4, r5 and 2 more\""));
 	free(said);
-	said = said_while(&present, "rules: [" RULE(r1, 2) RULE(r3, 2) "]\n");
+	said = said_while("rules: [" RULE(r1, 2) RULE(r3, 2) "]\n");
 	assert_non_null(strstr(
 		said, "event=policy-removed rules=6 sessions=2 failed=0 names=\"r2, r4, r5, r6, r7\""));
 	assert_non_null(strstr(said, "event=base-names-followed names=all sessions=1"));
 	free(said);
-	desired_stop(&world);
-	sl_catalog_free(present);
+	end(&world);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_devices, fixture_no_devices)

@@ -23,9 +23,19 @@ static void start(struct world *world, bool adopted, const struct sl_control_con
 	world_start_with_trees(world, adopted, config, &limits, 16, trees);
 }
 
+static const struct rates usual = {.ambr = 10 * MBIT, .mbr = {4 * MBIT}};
+
 static void activate(struct world *world, struct rates rates)
 {
 	rates_activate(world, ADDRESS_A, rates_rules, 2, &rates);
+}
+
+/* Of the other address only the rule "web". */
+static void activate6(struct world *world, struct rates rates)
+{
+	static const struct rule_spec web[] = {{.id = "web", .version = 1, .precedence = 10}};
+
+	rates_activate(world, ADDRESS_A6, web, 1, &rates);
 }
 
 static uint16_t class_of(struct world *world, const char *address, const char *rule_id)
@@ -83,7 +93,7 @@ static void an_ambr_is_a_tree_in_which_every_rule_has_a_leaf(void **state)
 
 	(void)state;
 	start(&world, false, &rates_auto, 2);
-	activate(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
+	activate(&world, usual);
 	tree = tree_of(&world, ADDRESS_A);
 	web = rates_binding(&world, ADDRESS_A, "web");
 	video = rates_binding(&world, ADDRESS_A, "video");
@@ -117,7 +127,7 @@ static void a_rule_with_a_gbr_has_a_class_of_its_own_outside_the_tree(void **sta
 	assert_int_equal(class_of(&world, ADDRESS_A, "web"), class);
 	assert_int_equal(sl_qos_rates(world.qos, DOWN, class).gbr, 3 * MBIT);
 	/* without the guarantee it is one of the AMBR's */
-	activate(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
+	activate(&world, usual);
 	assert_true(is_own(tree_of(&world, ADDRESS_A), class_of(&world, ADDRESS_A, "web")));
 	assert_int_equal(singles_used(&world), 0);
 	rates_end(&world);
@@ -181,6 +191,19 @@ static void where_leaves_run_out_an_mbr_is_policed_before_the_shared_leaf(void *
 	rates_end(&world);
 }
 
+static void fill_with_web_policed(struct activation *activation)
+{
+	world_fill(activation, IMSI_A, ADDRESS_A, rates_rules, 2);
+	activation->rules[0].mbr[DOWN] = activation->rules[1].mbr[DOWN] = MBIT;
+	activation->rules[0].backend = SLUICE_RATE_POLICE;
+}
+
+static void assert_web_is_policed_in(struct world *world, uint16_t tree)
+{
+	assert_true(is_shared(tree, class_of(world, ADDRESS_A, "web")));
+	rates_assert_rate(world, rates_binding(world, ADDRESS_A, "web")->downlink_meter, MBIT);
+}
+
 static void the_backend_of_a_rule_overrides_the_configuration(void **state)
 {
 	struct activation activation;
@@ -190,29 +213,23 @@ static void the_backend_of_a_rule_overrides_the_configuration(void **state)
 
 	(void)state;
 	start(&world, false, &to_shape, 1);
-	world_fill(&activation, IMSI_A, ADDRESS_A, rates_rules, 2);
-	activation.rules[0].mbr[DOWN] = activation.rules[1].mbr[DOWN] = MBIT;
-	activation.rules[0].backend = SLUICE_RATE_POLICE;
+	fill_with_web_policed(&activation);
 	assert_int_equal(sl_control_activate(world.control, &activation.session, &err), 0);
 	assert_int_equal(class_of(&world, ADDRESS_A, "web"), 0);
 	rates_assert_rate(&world, rates_binding(&world, ADDRESS_A, "web")->downlink_meter, MBIT);
 	assert_true(class_of(&world, ADDRESS_A, "video") >= SLUICE_HTB_POOL_MINOR);
 
-	world_fill(&activation, IMSI_A, ADDRESS_A, rates_rules, 2);
-	activation.rules[0].mbr[DOWN] = activation.rules[1].mbr[DOWN] = MBIT;
-	activation.rules[0].backend = SLUICE_RATE_POLICE;
+	fill_with_web_policed(&activation);
 	activation.session.has_ambr = true;
 	activation.session.ambr[DOWN] = 10 * MBIT;
 	assert_int_equal(sl_control_activate(world.control, &activation.session, &err), 0);
 	tree = tree_of(&world, ADDRESS_A);
-	assert_true(is_shared(tree, class_of(&world, ADDRESS_A, "web")));
-	rates_assert_rate(&world, rates_binding(&world, ADDRESS_A, "web")->downlink_meter, MBIT);
+	assert_web_is_policed_in(&world, tree);
 	assert_true(is_own(tree, class_of(&world, ADDRESS_A, "video")));
 	/* and after a restart, too */
 	world_stop(&world);
 	start(&world, true, &to_shape, 1);
-	assert_true(is_shared(tree, class_of(&world, ADDRESS_A, "web")));
-	rates_assert_rate(&world, rates_binding(&world, ADDRESS_A, "web")->downlink_meter, MBIT);
+	assert_web_is_policed_in(&world, tree);
 	rates_end(&world);
 }
 
@@ -283,7 +300,7 @@ static void a_new_ambr_is_a_change_of_the_same_tree(void **state)
 
 	(void)state;
 	start(&world, false, &rates_auto, 2);
-	activate(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
+	activate(&world, usual);
 	tree = tree_of(&world, ADDRESS_A);
 	web = class_of(&world, ADDRESS_A, "web");
 	video = class_of(&world, ADDRESS_A, "video");
@@ -340,7 +357,7 @@ static void a_rule_that_gets_or_loses_its_mbr_changes_its_leaf(void **state)
 
 	(void)state;
 	start(&world, false, &rates_auto, 2);
-	activate(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
+	activate(&world, usual);
 	tree = tree_of(&world, ADDRESS_A);
 	activate(&world, (struct rates){.mbr = {0, 3 * MBIT}});
 	assert_true(is_shared(tree, class_of(&world, ADDRESS_A, "web")));
@@ -384,11 +401,9 @@ static void twins_have_one_tree_and_a_rule_of_both_one_leaf(void **state)
 
 	(void)state;
 	start(&world, false, &rates_auto, 3);
-	activate(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
+	activate(&world, usual);
 	tree = tree_of(&world, ADDRESS_A);
-	rates_activate(&world, ADDRESS_A6,
-		       (const struct rule_spec[]){{.id = "web", .version = 1, .precedence = 10}}, 1,
-		       &(struct rates){.ambr = 12 * MBIT, .mbr = {4 * MBIT}, .twin = ADDRESS_A});
+	activate6(&world, (struct rates){.ambr = 12 * MBIT, .mbr = {4 * MBIT}, .twin = ADDRESS_A});
 	assert_int_equal(tree_of(&world, ADDRESS_A6), tree);
 	assert_int_equal(class_of(&world, ADDRESS_A6, "web"), class_of(&world, ADDRESS_A, "web"));
 	assert_int_equal(sl_qos_tree_rate(world.qos, DOWN, tree), 12 * MBIT);
@@ -401,16 +416,15 @@ static void twins_have_one_tree_and_a_rule_of_both_one_leaf(void **state)
 
 static void an_ambr_that_one_twin_gets_later_moves_the_rules_of_both(void **state)
 {
-	const struct rule_spec web6[] = {{.id = "web", .version = 1, .precedence = 10}};
 	struct world world;
 	uint16_t tree;
 
 	(void)state;
 	start(&world, false, &rates_auto, 3);
 	activate(&world, (struct rates){.mbr = {4 * MBIT}});
-	rates_activate(&world, ADDRESS_A6, web6, 1, &(struct rates){.mbr = {4 * MBIT}, .twin = ADDRESS_A});
+	activate6(&world, (struct rates){.mbr = {4 * MBIT}, .twin = ADDRESS_A});
 	assert_int_equal(class_of(&world, ADDRESS_A6, "web"), class_of(&world, ADDRESS_A, "web"));
-	rates_activate(&world, ADDRESS_A6, web6, 1, &(struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
+	activate6(&world, usual);
 	tree = tree_of(&world, ADDRESS_A6);
 	assert_true(is_own(tree, class_of(&world, ADDRESS_A6, "web")));
 	/* the MBR is the subscriber's: one queue */
@@ -430,10 +444,8 @@ static void a_restart_finds_the_tree_and_publishes_nothing(void **state)
 
 	(void)state;
 	start(&world, false, &rates_auto, 2);
-	activate(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
-	rates_activate(&world, ADDRESS_A6,
-		       (const struct rule_spec[]){{.id = "web", .version = 1, .precedence = 10}}, 1,
-		       &(struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}, .twin = ADDRESS_A});
+	activate(&world, usual);
+	activate6(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}, .twin = ADDRESS_A});
 	rates_activate(&world, ADDRESS_B, rates_rules, 2,
 		       &(struct rates){.mbr = {4 * MBIT}, .gbr = {2 * MBIT}});
 	tree = tree_of(&world, ADDRESS_A);
@@ -462,7 +474,7 @@ static void another_backend_after_a_restart_moves_the_ambr(void **state)
 
 	(void)state;
 	start(&world, false, &to_shape, 2);
-	activate(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
+	activate(&world, usual);
 	world_stop(&world);
 	start(&world, true, &rates_police, 2);
 	assert_int_equal(tree_of(&world, ADDRESS_A), 0);
@@ -482,7 +494,7 @@ static void a_restart_without_trees_polices(void **state)
 
 	(void)state;
 	start(&world, false, &rates_auto, 2);
-	activate(&world, (struct rates){.ambr = 10 * MBIT, .mbr = {4 * MBIT}});
+	activate(&world, usual);
 	world_stop(&world);
 	start(&world, true, &rates_auto, 0);
 	assert_int_equal(tree_of(&world, ADDRESS_A), 0);

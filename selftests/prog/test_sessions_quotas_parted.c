@@ -40,6 +40,23 @@ static void activate(struct world *world, const char *address, const struct sl_q
 		fail_msg("%s", err.text);
 }
 
+/* Another subscriber. */
+static void activate_b(struct world *world, const struct sl_quota_request *quotas, size_t count)
+{
+	struct activation activation;
+	struct sl_error err = {{0}};
+
+	fill(&activation, IMSI_B, ADDRESS_B, quotas, count, NULL);
+	assert_int_equal(sl_control_activate(world->control, &activation.session, &err), 0);
+}
+
+/* Sessions of one subscriber that are no twins, each with the quota. */
+static void two(struct world *world, const struct sl_quota_request *quota)
+{
+	activate(world, ADDRESS_A, quota, 1, NULL);
+	activate(world, ADDRESS_A6, quota, 1, NULL);
+}
+
 static void pair(struct world *world, const struct sl_quota_request *quotas, size_t count)
 {
 	activate(world, ADDRESS_A, quotas, count, ADDRESS_A6);
@@ -64,6 +81,13 @@ static void part(struct world *world, const struct sl_quota_request *quotas, siz
 	assert_int_equal(refused, 0);
 }
 
+/* More than any grant here lets pass. */
+static void receive_all(struct world *world)
+{
+	rates_receive(world, WEB, ADDRESS_A, 50);
+	rates_receive(world, WEB6, ADDRESS_A6, 50);
+}
+
 static uint64_t passed(struct world *world, const char *address)
 {
 	return sl_datapath_maps(world->datapath)
@@ -86,16 +110,14 @@ static void two_sessions_that_become_twins_have_one_grant_between_them(void **st
 
 	(void)state;
 	quotas_begin(&world);
-	activate(&world, ADDRESS_A, &quota, 1, NULL);
-	activate(&world, ADDRESS_A6, &quota, 1, NULL);
+	two(&world, &quota);
 	assert_int_equal(world_used(&world, "quotas"), 2);
 	rates_receive(&world, WEB, ADDRESS_A, 3);
 	rates_receive(&world, WEB6, ADDRESS_A6, 4);
 	pair(&world, &quota, 1);
 	assert_int_equal(world_used(&world, "quotas"), 1);
 	assert_int_equal(quotas_first(&world).used, 7 * BYTES + 4 * IPV6);
-	rates_receive(&world, WEB, ADDRESS_A, 50);
-	rates_receive(&world, WEB6, ADDRESS_A6, 50);
+	receive_all(&world);
 	assert_int_equal(passed(&world, ADDRESS_A), 5 * BYTES);
 	assert_int_equal(passed(&world, ADDRESS_A6), 4 * (BYTES + IPV6));
 	/* and what is granted next, in full */
@@ -115,8 +137,7 @@ static void more_used_than_both_are_granted_together_takes_nothing_from_the_next
 
 	(void)state;
 	quotas_begin(&world);
-	activate(&world, ADDRESS_A, &quota, 1, NULL);
-	activate(&world, ADDRESS_A6, &quota, 1, NULL);
+	two(&world, &quota);
 	rates_receive(&world, WEB, ADDRESS_A, 10);
 	rates_receive(&world, WEB6, ADDRESS_A6, 9);
 	pair(&world, &quota, 1);
@@ -139,8 +160,7 @@ static void twins_with_a_quota_each_after_a_crash_have_one_after_the_start(void 
 
 	(void)state;
 	quotas_begin(&world);
-	activate(&world, ADDRESS_A, &quota, 1, NULL);
-	activate(&world, ADDRESS_A6, &quota, 1, NULL);
+	two(&world, &quota);
 	rates_receive(&world, WEB, ADDRESS_A, 3);
 	/* published as twins, and nothing done after it */
 	records = sl_datapath_maps(world.datapath)->sessions;
@@ -168,8 +188,7 @@ static void twins_that_part_divide_what_is_left(void **state)
 	rates_receive(&world, WEB, ADDRESS_A, 2);
 	part(&world, &quota, 1, NULL);
 	assert_int_equal(world_used(&world, "quotas"), 2);
-	rates_receive(&world, WEB, ADDRESS_A, 50);
-	rates_receive(&world, WEB6, ADDRESS_A6, 50);
+	receive_all(&world);
 	assert_int_equal(passed(&world, ADDRESS_A), 6 * BYTES);
 	assert_int_equal(passed(&world, ADDRESS_A6), 3 * (BYTES + IPV6));
 	/* the same again divides nothing */
@@ -200,8 +219,7 @@ static void twins_that_part_with_a_new_grant_have_that_each(void **state)
 	quota.grant = 2;
 	quota.bytes = 4 * BYTES;
 	part(&world, &quota, 1, NULL);
-	rates_receive(&world, WEB, ADDRESS_A, 50);
-	rates_receive(&world, WEB6, ADDRESS_A6, 50);
+	receive_all(&world);
 	assert_int_equal(passed(&world, ADDRESS_A), 14 * BYTES);
 	assert_int_equal(passed(&world, ADDRESS_A6), 3 * (BYTES + IPV6));
 	rates_end(&world);
@@ -232,8 +250,6 @@ static void without_room_to_part_they_share_on_and_pay_nobody_elses(void **state
 	struct sl_quota_request quotas[] = {quota_of_group(7, 1, 100 * BYTES),
 					    quota_of_session(1, 9 * BYTES)};
 	struct sl_quota_request many[62];
-	struct activation other;
-	struct sl_error err = {{0}};
 	struct sl_maps *maps;
 	struct world world;
 
@@ -242,8 +258,7 @@ static void without_room_to_part_they_share_on_and_pay_nobody_elses(void **state
 	pair(&world, quotas, 2);
 	for (uint32_t i = 0; i < SL_ARRAY_SIZE(many); i++)
 		many[i] = quota_of_group(i + 1, 1, BYTES);
-	fill(&other, IMSI_B, ADDRESS_B, many, SL_ARRAY_SIZE(many), NULL);
-	assert_int_equal(sl_control_activate(world.control, &other.session, &err), 0);
+	activate_b(&world, many, SL_ARRAY_SIZE(many));
 	activate(&world, ADDRESS_C, NULL, 0, NULL);
 	activate(&world, ADDRESS_A, NULL, 0, ADDRESS_C);
 	assert_int_equal(world_used(&world, "quotas"), 64);
@@ -267,16 +282,13 @@ static void after_parting_nobody_pays_for_another_subscriber(void **state)
 	struct sl_quota_request others = quota_of_session(1, 10 * BYTES);
 	struct sl_quota_request quotas[] = {quota_of_group(7, 1, 1000 * BYTES),
 					    quota_of_session(1, 20 * BYTES)};
-	struct activation other;
-	struct sl_error err = {{0}};
 	struct sl_maps *maps;
 	struct world world;
 	uint32_t slot;
 
 	(void)state;
 	quotas_begin(&world);
-	fill(&other, IMSI_B, ADDRESS_B, &others, 1, NULL);
-	assert_int_equal(sl_control_activate(world.control, &other.session, &err), 0);
+	activate_b(&world, &others, 1);
 	maps = sl_datapath_maps(world.datapath);
 	slot = (uint32_t)maps->quota_of[quotas_usage_slot(&world, ADDRESS_B, "web")] - 1;
 	pair(&world, quotas, 2);
