@@ -46,7 +46,7 @@ struct sl_draft {
 	bool fell_back;			      /* to a meter, because no tree was free */
 	struct sl_session *alone;      /* published: the twin of one whose address this one has; NULL */
 	struct sl_session *follows;    /* published: the twin, whose rules have to move as this one's did */
-	struct sl_draft_quota *quotas; /* quotas.c: of the session, after this update */
+	struct sl_draft_quota *quotas; /* quota_drafts.c: of the session, after this update */
 	struct sl_session_quota *quota_list; /* the same, as the session has it */
 	uint32_t quota_count;
 	struct sl_preemption *victims; /* rules whose guarantees it takes, the last one first */

@@ -27,6 +27,14 @@ struct sl_session_quota {
 uint64_t sl_quota_rule_hash(const char *id);
 bool sl_quota_key_equal(const struct sl_quota_key *a, const struct sl_quota_key *b);
 
+/* NULL: none of these has the key. */
+const struct sl_session_quota *sl_quota_find(const struct sl_session_quota *quotas, uint32_t count,
+					     const struct sl_quota_key *key);
+
+/* Slot of what a quota of `scope` has above it: of these, or of the twin, which may be NULL. SLUICE_NONE. */
+uint32_t sl_quota_parent(const struct sl_session_quota *quotas, uint32_t count, const struct sl_session *twin,
+			 uint32_t rating_group, uint32_t scope);
+
 /* The first of these that the rule is charged to; NULL: none. rule: the hash of its id. */
 const struct sl_session_quota *sl_quota_first(const struct sl_session_quota *quotas, uint32_t count,
 					      const struct sl_install *install, uint64_t rule);
@@ -79,7 +87,7 @@ bool sl_quotas_used_up(const struct sl_control *control, const struct sl_session
 /* repair: by session slot; set where bindings say something else. -ENOMEM. */
 int sl_quotas_adopt(struct sl_control *control, bool *repair, struct sl_error *err);
 
-/* --- of a draft, whose rules are known ----------------------------------------------- */
+/* --- of a draft, whose rules are known: in quota_drafts.c ------------------------------ */
 
 int sl_quotas_draft(struct sl_draft *draft, const struct sl_update *update, struct sl_error *err);
 void sl_quotas_abandon(struct sl_draft *draft);
