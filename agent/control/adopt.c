@@ -37,106 +37,6 @@ struct adoption {
 	struct sl_error *err;
 };
 
-static int adopt_rule(struct adoption *adoption, uint32_t slot)
-{
-	struct sl_control *control = adoption->control;
-	const struct sluice_rule_record *record = &control->maps->rules[slot];
-	struct sl_rule *rule, copy = {
-				      .precedence = record->precedence,
-				      .rating_group = record->rating_group,
-				      .hard_timeout_s = record->hard_timeout_s,
-				      .mbr = {record->mbr_uplink, record->mbr_downlink},
-				      .gbr = {record->gbr_uplink, record->gbr_downlink},
-				      .backend = record->backend <= SLUICE_RATE_AUTO ? record->backend
-										     : SLUICE_RATE_DEFAULT,
-				      .arp = {.level = record->arp_level,
-					      .may_preempt = record->arp_may_preempt != 0,
-					      .may_be_preempted = record->arp_may_be_preempted != 0},
-				      .class_id = record->class_id,
-				      .redirect = record->redirect,
-				      .is_static = record->is_static != 0,
-				      .is_final = record->is_final != 0,
-				      .flow_count = record->flow_count,
-			      };
-	int rc;
-
-	if (record->flow_count > control->maps->size.flows ||
-	    record->first_flow > control->maps->size.flows - record->flow_count)
-		return -ERANGE;
-	memcpy(copy.id, record->id, sizeof(copy.id));
-	copy.id[sizeof(copy.id) - 1] = '\0';
-	memcpy(copy.profile, record->profile, sizeof(copy.profile));
-	copy.profile[sizeof(copy.profile) - 1] = '\0';
-	memcpy(copy.redirect_address, record->redirect_address, sizeof(copy.redirect_address));
-	copy.redirect_address[sizeof(copy.redirect_address) - 1] = '\0';
-	copy.flows = &control->maps->flows[record->first_flow];
-	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_RULE], slot, 1);
-	if (rc < 0)
-		return rc;
-	rc = sl_idpool_claim(control->slots.pool[SL_SLOT_FLOW], record->first_flow, record->flow_count);
-	if (rc < 0)
-		goto fail_rule;
-	rc = record->steer ? sl_steer_adopt(control, record->steer - 1, &copy.steer) : 0;
-	if (rc < 0)
-		goto fail_flows;
-	rc = sl_rule_table_intern(control->rules, &copy, &rule);
-	if (rc < 0)
-		goto fail_steer;
-	adoption->rule_by_slot[slot] = rule;
-	if (rule->record != SLUICE_NONE) {
-		/* the same content twice: the first record stays, see forget_duplicates */
-		sl_steer_put(control, &copy.steer);
-		return 0;
-	}
-	rc = sl_profile_use_get(control, rule);
-	if (rc < 0) {
-		adoption->rule_by_slot[slot] = NULL;
-		sl_rule_table_unref(control->rules, rule, NULL, NULL);
-		goto fail_steer;
-	}
-	rule->record = slot;
-	rule->first_flow = record->first_flow;
-	return 0;
-
-fail_steer:
-	sl_steer_put(control, &copy.steer);
-fail_flows:
-	sl_slots_release(&control->slots, SL_SLOT_FLOW, record->first_flow, record->flow_count);
-fail_rule:
-	sl_slots_release(&control->slots, SL_SLOT_RULE, slot, 1);
-	return rc;
-}
-
-static void adopt_rules(struct adoption *adoption)
-{
-	struct sl_maps *maps = adoption->control->maps;
-
-	for (uint32_t slot = 0; slot < maps->size.rules; slot++) {
-		if (!maps->rules[slot].in_use)
-			continue;
-		if (adopt_rule(adoption, slot) < 0) {
-			maps->rules[slot].in_use = 0;
-			adoption->dropped++;
-		}
-	}
-}
-
-/* Nothing names the second record of a content any more. */
-static void forget_duplicates(struct adoption *adoption)
-{
-	struct sl_control *control = adoption->control;
-
-	for (uint32_t slot = 0; slot < control->maps->size.rules; slot++) {
-		struct sluice_rule_record *record = &control->maps->rules[slot];
-
-		if (!adoption->rule_by_slot[slot] || adoption->rule_by_slot[slot]->record == slot)
-			continue;
-		__atomic_store_n(&record->in_use, 0, __ATOMIC_RELEASE);
-		sl_slots_release(&control->slots, SL_SLOT_FLOW, record->first_flow, record->flow_count);
-		sl_slots_release(&control->slots, SL_SLOT_RULE, slot, 1);
-	}
-}
-
 static struct sluice_binding *binding_of(const struct sl_maps *maps, struct sluice_policy *policy,
 					 uint32_t ordinal)
 {
@@ -559,7 +459,7 @@ int sl_control_adopt(struct sl_control *control, struct sl_error *err)
 	if (!rules || !repair || !foreign)
 		return sl_error(err, ENOMEM, "out of memory");
 	sl_folds_adopt(control);
-	adopt_rules(&adoption);
+	adoption.dropped = sl_rule_records_adopt(control, rules);
 	rc = sl_control_open(control, err);
 	if (rc < 0)
 		return rc;
@@ -568,7 +468,7 @@ int sl_control_adopt(struct sl_control *control, struct sl_error *err)
 	if (rc < 0)
 		return sl_error(err, -rc, "cannot read the endpoint maps: %s", strerror(-rc));
 	adopt_usage(&adoption);
-	forget_duplicates(&adoption);
+	sl_rule_records_forget_duplicates(control, rules);
 	rc = sl_guarantees_adopt(control, err);
 	if (rc < 0)
 		return rc;

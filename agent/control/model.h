@@ -252,6 +252,13 @@ void sl_image_abandon(struct sl_control *control, const struct sl_image *image);
 int sl_rule_record_get(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,
 		       struct sl_error *err);
 void sl_rule_record_put(struct sl_control *control, struct sl_rule *rule);
+/*
+ * Rules of the records in use, by slot, a reference each; NULL where there is none.
+ * Returns how many could not be taken: those are free.
+ */
+uint32_t sl_rule_records_adopt(struct sl_control *control, struct sl_rule **by_slot);
+/* Those of a content that another record has, which is the rule's: when nothing names them any more. */
+void sl_rule_records_forget_duplicates(struct sl_control *control, struct sl_rule *const *by_slot);
 
 /* redirect.c: the record of a rule as it is to be enforced: one that redirects gets its flows here */
 int sl_rule_take(struct sl_control *control, const struct sl_rule *rule, struct sl_rule **out,
