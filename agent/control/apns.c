@@ -59,7 +59,7 @@ static uint32_t hash_of(const char *name)
 	char lower[SLUICE_APN_SIZE] = {0};
 	uint64_t hash;
 
-	for (size_t i = 0; name[i] && i < sizeof(lower) - 1; i++)
+	for (size_t i = 0; i < sizeof(lower) - 1 && name[i]; i++)
 		lower[i] = (char)tolower((unsigned char)name[i]);
 	hash = sl_hash(0, lower, sizeof(lower));
 	return (uint32_t)hash ? (uint32_t)hash : 1;
