@@ -56,6 +56,13 @@ struct sl_draft {
 /* subscription.c: the session's record becomes what the draft and the request say. */
 void sl_subscription_write(struct sl_draft *draft, const struct sl_session_request *request, bool exact);
 
+/* publish.c, in this order */
+void sl_owners_prepare(struct sl_draft *draft, uint32_t policy);
+void sl_owners_unprepare(struct sl_draft *draft); /* in place of what follows */
+/* One endpoint write; after -errno packets find what they found before. From 0 on nothing can fail. */
+int sl_draft_publish(struct sl_draft *draft, const struct sl_image *image, struct sl_error *err);
+void sl_draft_commit(struct sl_draft *draft, const struct sl_image *image);
+
 /*
  * classes.c: the queues of an entry, one for each direction that needs one, or
  * the meters in their place. A rule that the twin has, too, is in the twin's: the
