@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What rules.c, apply.c and overrides.c share. Private to the folder. */
+/* What rules.c, apply.c, lead.c and overrides.c share. Private to the folder. */
 #ifndef SL_IDS_TABLE_H
 #define SL_IDS_TABLE_H
 
@@ -54,6 +54,15 @@ void sl_ids_pairs_prune(const struct sl_ids_maps *maps, const struct sl_ids_pair
 
 /* The order that packets read. */
 struct sluice_ids_order *sl_ids_current(const struct sl_ids_maps *maps);
+
+/*
+ * Leads packets to the rules at these places: by slot, `in` says whether it is in force
+ * and `place` where; `overrides`, whether subscribers may have rules of their own. What is
+ * to be asked more than before is asked first, what less, after the switch. Waits until no
+ * packet reads the order before.
+ */
+void sl_ids_lead(struct sl_ids_table *table, const struct sl_ids_order *order, const bool *in,
+		 const uint8_t *place, bool overrides);
 
 /* A slot that no packet can be at becomes a free one; its steer goes back. */
 void sl_ids_slot_free(struct sl_ids_table *table, uint32_t slot);
