@@ -98,7 +98,7 @@ struct sl_ids_explanation {
  * What rules have to do with a subscriber ("001010000000001") or an address: calls rule() for each in order
  * of deciding, then block() for each block of it. -EINVAL: neither. -ENOENT is not an error here.
  */
-int sl_ids_engine_explain(struct sl_ids_engine *engine, const char *subject, uint64_t now,
+int sl_ids_engine_explain(struct sl_ids_engine *engine, const char *text, uint64_t now,
 			  void (*rule)(const struct sl_ids_explanation *explanation, void *user),
 			  void (*block)(const struct sl_ids_block *block, void *user), void *user,
 			  struct sl_error *err);
