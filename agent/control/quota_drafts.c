@@ -75,11 +75,12 @@ static struct sl_draft_quota *go_on_with(struct sl_draft *draft, const struct sl
 	struct sl_control *control = draft->control;
 	const struct sl_session_quota *own = sl_quota_of(draft->session, key);
 	const struct sl_session_quota *twins = sl_quota_of(draft->twin, key);
+	bool joins = twins && (!own || own->slot != twins->slot);
 	struct sl_draft_quota *drafted = &draft->quotas[draft->quota_count++];
 	struct sl_error err;
 
-	*drafted = (struct sl_draft_quota){.quota = twins ? *twins : *own, .from = SLUICE_NONE};
-	if (twins && (!own || own->slot != twins->slot)) {
+	*drafted = (struct sl_draft_quota){.quota = joins ? *twins : *own, .from = SLUICE_NONE};
+	if (joins) {
 		drafted->from = own ? own->slot : SLUICE_NONE;
 		drafted->taken = true;
 		control->quota_users[twins->slot]++;

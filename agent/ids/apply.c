@@ -418,7 +418,8 @@ static void settle(struct change *change)
 			free(slot->rule);
 		}
 		*slot = (struct sl_ids_slot){
-			.in_force = true, .place = change->place[i], .rule = SL_TAKE(change->copy[i])};
+			.in_force = true, .place = change->place[i], .rule = change->copy[i]};
+		change->copy[i] = NULL;
 		change->steer[i] = NOT_TAKEN;
 		change->fresh[i] = false;
 	}
