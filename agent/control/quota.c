@@ -284,7 +284,15 @@ void sl_quota_tell_granted(struct sl_control *control, uint32_t slot)
 	tell(control, SL_EVENT_QUOTA_GRANTED, slot);
 }
 
-/* Once for each grant, also over a restart: what was told is in the owner. */
+static bool has_threshold(const struct sluice_quota *quota)
+{
+	return quota->threshold != SLUICE_QUOTA_UNLIMITED || quota->warn_s;
+}
+
+/*
+ * Once for each grant, also over a restart: what was told is in the owner. The packet that does not fit may
+ * be the first one past the threshold, too: who waits for that is told before the end all the same.
+ */
 void sl_control_quota_event(struct sl_control *control, uint32_t slot)
 {
 	struct sluice_quota_owner *owner;
@@ -295,6 +303,9 @@ void sl_control_quota_event(struct sl_control *control, uint32_t slot)
 	owner = &control->maps->quota_owners[slot];
 	state = __atomic_load_n(&control->maps->quotas[slot].state, __ATOMIC_ACQUIRE);
 	before = (state ^ owner->told) & ~(uint32_t)FLAGS ? 0 : owner->told & FLAGS;
+	if ((state & ~before & SLUICE_QUOTA_EXHAUSTED) && has_threshold(&control->maps->quotas[slot]))
+		state |= SLUICE_QUOTA_WARNED;
+	state |= before;
 	owner->told = state;
 	if (state & ~before & SLUICE_QUOTA_WARNED)
 		tell(control, SL_EVENT_QUOTA_THRESHOLD, slot);

@@ -327,6 +327,43 @@ static void each_grant_is_told_of_once_at_its_threshold_and_once_when_used_up(vo
 	rates_end(&world);
 }
 
+/* Nine packets stay below it, and the tenth does not fit; of a time quota, when all is over. */
+static void a_threshold_that_is_passed_by_is_told_before_the_end(void **state)
+{
+	struct sl_quota_request volume = quota_of_rule("web", 1, 10 * BYTES - 1);
+	struct sl_quota_request time = quota_of_rule("web", 2, 0);
+	struct sluice_quota *live;
+	struct world world;
+
+	(void)state;
+	quotas_begin(&world);
+	volume.warn_bytes = 10 * BYTES - 2;
+	quotas_activate(&world, 1, &volume, 1);
+	rates_receive(&world, WEB, ADDRESS_A, 9);
+	quotas_hear(&world);
+	assert_int_equal(quotas_count_told(SL_EVENT_QUOTA_THRESHOLD), 0);
+	rates_receive(&world, WEB, ADDRESS_A, 9);
+	quotas_hear(&world);
+	assert_int_equal(quotas_count_told(SL_EVENT_QUOTA_THRESHOLD), 1);
+	assert_int_equal(quotas_count_told(SL_EVENT_QUOTA_USED_UP), 1);
+	assert_int_equal(quotas_told.type[quotas_told.count - 1], SL_EVENT_QUOTA_USED_UP);
+
+	time.time_s = 1000;
+	time.warn_s = 500;
+	quotas_activate(&world, 0, &time, 1);
+	rates_receive(&world, WEB, ADDRESS_A, 1);
+	live = &sl_datapath_maps(world.datapath)->quotas[quotas_first(&world).slot];
+	live->first_ns -= 1001000000000ull;
+	rates_receive(&world, WEB, ADDRESS_A, 5);
+	quotas_hear(&world);
+	for (int i = 0; i < 8; i++)
+		sl_quotas_step(world.control);
+	assert_int_equal(quotas_count_told(SL_EVENT_QUOTA_THRESHOLD), 2);
+	assert_int_equal(quotas_count_told(SL_EVENT_QUOTA_USED_UP), 2);
+	assert_int_equal(quotas_told.type[quotas_told.count - 1], SL_EVENT_QUOTA_USED_UP);
+	rates_end(&world);
+}
+
 static void a_record_that_was_lost_is_made_good(void **state)
 {
 	struct sl_quota_request quota = quota_of_rule("web", 1, BYTES);
@@ -392,6 +429,7 @@ int main(void)
 		TEST(only_the_direction_that_is_asked_for_counts),
 		TEST(the_same_grant_again_changes_nothing_and_another_one_opens),
 		TEST(each_grant_is_told_of_once_at_its_threshold_and_once_when_used_up),
+		TEST(a_threshold_that_is_passed_by_is_told_before_the_end),
 		TEST(a_record_that_was_lost_is_made_good),
 		TEST(a_time_quota_begins_with_the_first_packet_and_ends),
 		TEST(q11_two_cpus_pass_what_was_granted_less_a_packet_and_no_byte_more),
