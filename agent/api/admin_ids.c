@@ -34,7 +34,7 @@ static size_t fill_limits(const struct sluice_ids_rule *image, const uint64_t *n
 		sluice__v1__ids_limit__init(limit);
 		limit->count = image->limit[i].count;
 		limit->window_ms = image->limit[i].window_ns / NS_PER_MS;
-		limit->kind = (char *)sl_ids_kind_name(image->limit[i].kind);
+		limit->kind = (char *)sl_ids_limit_kind(image, i);
 		limit->now = now ? now[i] : 0;
 		out->pointer[i] = limit;
 	}

@@ -66,7 +66,7 @@ static void fill_rule(struct sl_ids_alert *alert, const struct sl_ids_rule *rule
 		return;
 	alert->limit = rule->image.limit[limit].count;
 	alert->window_ns = rule->image.limit[limit].window_ns;
-	alert->kind = sl_ids_kind_name(rule->image.limit[limit].kind);
+	alert->kind = sl_ids_limit_kind(&rule->image, limit);
 }
 
 static void fill_until(struct sl_ids_alert *alert, const struct sl_ids_block *block, uint64_t now)

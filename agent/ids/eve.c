@@ -136,10 +136,10 @@ static json_t *own_of(const struct sl_ids_alert *alert)
 	set_text(object, "track", alert->track);
 	set_text(object, "key", alert->key);
 	set_text(object, "count", alert->count);
-	if (alert->window_ns) {
+	if (alert->limit)
 		set_number(object, "limit", alert->limit);
+	if (alert->window_ns)
 		json_object_set_new(object, "window", json_real((double)alert->window_ns / 1e9));
-	}
 	set_text(object, "kind", alert->kind);
 	set_number(object, "observed", alert->observed);
 	set_number(object, "level", alert->level);

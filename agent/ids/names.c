@@ -47,6 +47,13 @@ const char *sl_ids_kind_name(unsigned int kind)
 	return name_of(sl_ids_kinds, kind, SLUICE_IDS_EWMA);
 }
 
+const char *sl_ids_limit_kind(const struct sluice_ids_rule *rule, uint32_t limit)
+{
+	bool swept = (rule->flags & SLUICE_IDS_POLL) || rule->count == SLUICE_IDS_OPEN_CONNECTIONS;
+
+	return swept ? "" : sl_ids_kind_name(rule->limit[limit].kind);
+}
+
 const char *sl_ids_verdict_name(unsigned int verdict)
 {
 	return name_of(sl_ids_verdicts, verdict, SLUICE_IDS_NOTIFY);

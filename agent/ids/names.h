@@ -17,6 +17,9 @@ const char *sl_ids_count_name(unsigned int count);
 const char *sl_ids_kind_name(unsigned int kind);
 const char *sl_ids_verdict_name(unsigned int verdict);
 
+/* Of a rule's limit; "" where the agent judges, which knows no kinds. */
+const char *sl_ids_limit_kind(const struct sluice_ids_rule *rule, uint32_t limit);
+
 /* The value, 0 for a word that is none. */
 unsigned int sl_ids_track_value(const char *name);
 

@@ -126,10 +126,10 @@ static void put_own(struct text *text, const struct sl_ids_alert *alert)
 	put_param(text, "track", alert->track);
 	put_param(text, "key", alert->key);
 	put_param(text, "count", alert->count);
-	if (alert->window_ns) {
+	if (alert->limit)
 		put_number(text, "limit", alert->limit);
+	if (alert->window_ns)
 		put_number(text, "window_ms", alert->window_ns / 1000000);
-	}
 	put_param(text, "kind", alert->kind);
 	put_number(text, "observed", alert->observed);
 	put_number(text, "level", alert->level);

@@ -27,6 +27,8 @@ ids:
      limit: {count: 10, window: 1s}, verdict: drop, block: {hard: 1s}, repeat: {factor: 3}}
   - {name: polled, match: {direction: uplink, protocol: udp, remote_port: 5010}, track: subscriber, engine: poll,
      interval: 100ms, limit: {count: 10, window: 1s}, verdict: drop, block: {hard: 1s}}
+  - {name: open, match: {direction: uplink, protocol: tcp}, track: subscriber, count: open-connections,
+     limit: {count: 500}}
 END
 write_config extra="policy: {directory: $DIR/policy}"
 agent_start
@@ -35,6 +37,10 @@ rule all 10
 flow uplink permit udp
 activate
 
+expect_text "a limit with its kind" "burst .* 10/1s exact +drop" "$(ctl ids rules)"
+expect_text "sweeps have no kind" "polled .* 10/1s +drop" "$(ctl ids rules)"
+expect_text "open connections have no window" "open-connections +500 +alert" "$(ctl ids rules)"
+expect_text "how many are open" "open .* 0 of 500\$" "$(ctl ids explain "$(imsi 1)" | sed 's/ *$//')"
 gets "before a block" 5
 expect_code "block" 0 ctl ids block subscriber "$(imsi 1)" --for 1h --reason "a test"
 expect "what it says" "1 block made" "$(cat "$DIR/out")"

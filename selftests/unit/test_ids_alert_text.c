@@ -125,6 +125,26 @@ static void what_ends_says_what_it_dropped_and_what_no_packet_belongs_to_has_no_
 		"\"reason\":\"operator\",\"suppressed\":0,\"hits\":{\"packets\":5,\"bytes\":1000}}}\n");
 }
 
+/* Of connections that are open there is no window: how many there may be is said all the same. */
+static void a_limit_without_a_window_is_told(void **state)
+{
+	struct sl_ids_alert alert = some_alert();
+	char text[SL_IDS_SYSLOG_SIZE];
+	size_t length = 0;
+	char *line;
+
+	(void)state;
+	alert.count = "open-connections";
+	alert.kind = "";
+	alert.window_ns = 0;
+	line = sl_ids_eve_format(&alert, &length);
+	assert_non_null(strstr(line, "\"count\":\"open-connections\",\"limit\":100,\"observed\":101,"));
+	free(line);
+	sl_ids_syslog_format(&alert, "gw.example", 42, text);
+	assert_non_null(strstr(text, " limit=\"100\" observed=\"101\""));
+	assert_null(strstr(text, "window_ms"));
+}
+
 static void texts_of_peers_cannot_end_a_line_or_break_its_json(void **state)
 {
 	struct sl_ids_alert alert = some_alert();
@@ -311,6 +331,7 @@ int main(void)
 		cmocka_unit_test(a_line_is_what_eve_readers_expect_to_the_byte),
 		cmocka_unit_test(
 			what_ends_says_what_it_dropped_and_what_no_packet_belongs_to_has_no_addresses),
+		cmocka_unit_test(a_limit_without_a_window_is_told),
 		cmocka_unit_test(texts_of_peers_cannot_end_a_line_or_break_its_json),
 		cmocka_unit_test(other_protocols_have_their_names_and_no_ports),
 		cmocka_unit_test(a_syslog_message_has_the_same_as_structured_data),

@@ -18,13 +18,16 @@
 
 static const char *limit_text(const Sluice__V1__IdsLimit *limit, bool now, char *out, size_t size)
 {
-	char window[SL_UNITS_SIZE];
+	char text[SL_UNITS_SIZE], window[SL_UNITS_SIZE + 1] = "";
 
-	sl_format_duration(limit->window_ms, window);
+	/* how many connections are open is a number of this moment */
+	if (limit->window_ms)
+		snprintf(window, sizeof(window), "/%s", sl_format_duration(limit->window_ms, text));
 	if (now)
-		snprintf(out, size, "%" PRIu64 " of %" PRIu64 "/%s", limit->now, limit->count, window);
+		snprintf(out, size, "%" PRIu64 " of %" PRIu64 "%s", limit->now, limit->count, window);
 	else
-		snprintf(out, size, "%" PRIu64 "/%s %s", limit->count, window, limit->kind);
+		snprintf(out, size, "%" PRIu64 "%s%s%s", limit->count, window, limit->kind[0] ? " " : "",
+			 limit->kind);
 	return out;
 }
 

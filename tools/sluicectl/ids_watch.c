@@ -31,10 +31,11 @@ static void print_limit(const Sluice__V1__IdsAlert *alert)
 {
 	char window[SL_UNITS_SIZE];
 
-	if (!alert->window_ms)
+	if (!alert->limit)
 		return;
-	printf(" observed=%" PRIu64 " limit=%" PRIu64 "/%s", alert->observed, alert->limit,
-	       sl_format_duration(alert->window_ms, window));
+	printf(" observed=%" PRIu64 " limit=%" PRIu64, alert->observed, alert->limit);
+	if (alert->window_ms)
+		printf("/%s", sl_format_duration(alert->window_ms, window));
 	print_text("count", alert->count);
 }
 
