@@ -157,7 +157,7 @@ static int check_rates(const struct sl_qos *qos, const struct sl_qos_side *side,
 	int code = sl_qos_check_rate(qos, rates->mbr, err);
 
 	if (code < 0)
-		return code;
+		return sl_error_prefix(err, code, "%s MBR", side->name);
 	if (rates->gbr > rates->mbr)
 		return sl_error(err, ERANGE, "GBR %" PRIu64 " bit/s is above the MBR %" PRIu64 " bit/s",
 				rates->gbr, rates->mbr);
