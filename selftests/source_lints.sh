@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What can be said of the sources without compiling them: each names the licence
-# of its place, scripts parse.
+# of its place, scripts parse, the guide knows every event of the log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,6 +38,13 @@ done < <(find Makefile .ci agent bpf include proto selftests tools deploy \( -na
 while IFS= read -r line; do
 	complain "$line: a /tmp/sluice-test- path must end in the pid of its owner"
 done < <(grep -rnE 'sluice-test-[^" ]*X{6}' selftests --include='*.[ch]' --include='*.sh' --include='*.py' | grep -v '^selftests/source_lints.sh:')
+
+# what an operator finds in the log he finds in the guide
+events=$(grep -rhoE 'sl_log\(SL_LOG_[A-Z]+, "[a-z0-9-]+"' agent --include='*.c' | sed 's/.*"\(.*\)"/\1/' | LC_ALL=C sort -u)
+[ -n "$events" ] || complain "found no event of the log"
+for event in $events; do
+	grep -qF "\`$event\`" docs/operations.md || complain "docs/operations.md: no word of the log's event $event"
+done
 
 [ "$checked" -gt 0 ] || complain "found no source file"
 [ "$failed" -eq 0 ]
