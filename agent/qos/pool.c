@@ -233,6 +233,8 @@ uint32_t sl_pool_seconds_left(const struct sl_pool *pool, uint64_t now_ns)
 	uint64_t oldest = pool->minute - MINUTES, seconds, left;
 	uint32_t used = sl_pool_used(pool), before;
 
+	if (used >= pool->size)
+		return 0;
 	if (pool->minute <= pool->first_minute)
 		return UINT32_MAX;
 	if (pool->minute - pool->first_minute <= MINUTES)

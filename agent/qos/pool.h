@@ -67,6 +67,7 @@ void sl_pool_set_kernel(struct sl_pool *pool, uint16_t minor, struct sl_qos_rate
 
 /*
  * The seconds until the pool is full if it goes on as in the last ten minutes;
+ * 0: it is full, since whenever;
  * UINT32_MAX: it does not grow, or the first minute, in which a restart adopts what
  * was there, is not over. To be told the time before classes are taken or released.
  */

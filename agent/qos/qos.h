@@ -67,7 +67,8 @@ struct sl_qos_pool_status {
 	uint32_t size;	/* configured */
 	uint32_t ready; /* built */
 	uint32_t used;
-	uint32_t seconds_left; /* as `used` has grown in the last ten minutes; UINT32_MAX: it does not grow */
+	/* as `used` has grown in the last ten minutes; 0: full; UINT32_MAX: it does not grow */
+	uint32_t seconds_left;
 };
 
 /* What HTB itself has counted of a class, all devices of its direction together. */

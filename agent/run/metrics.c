@@ -136,9 +136,10 @@ static void add_pool(struct sl_metrics *out, const char *name, const char *help,
 
 static void add_forecast(struct sl_metrics *out, const struct pools *pools)
 {
-	sl_metric_family(
-		out, "sluice_classes_seconds_left", SL_METRIC_GAUGE,
-		"Until all are used, if that goes on as in the last ten minutes; absent: it does not grow.");
+	sl_metric_family(out, "sluice_classes_seconds_left", SL_METRIC_GAUGE,
+			 "Until all are used, if that goes on as in the last ten minutes; 0: they are; "
+			 "absent: it does "
+			 "not grow.");
 	for (int kind = 0; kind < 2; kind++)
 		for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)
 			if (pools[kind].of[direction].seconds_left != UINT32_MAX)

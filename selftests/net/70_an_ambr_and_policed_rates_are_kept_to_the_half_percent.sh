@@ -127,4 +127,5 @@ activate
 expect "two are shaped, one is policed" '["SHAPED","SHAPED","POLICED"]' \
 	"$(ctl -o json session "$(imsi 3)" | jq -c '[.[0].rules[].uplink_rate | ascii_upcase]')"
 grep -q 'event=rule-policed .*rule=m3' "$LOG" || fail "the log does not say it"
+expect_text "the pool is full" 'uplink classes +2 +2 +2 +full' "$(ctl status)"
 expect "the text" policed "$(ctl session "$(imsi 3)" | grep -ow policed)"

@@ -232,6 +232,19 @@ static void a_pool_that_does_not_grow_is_never_full(void **state)
 	assert_int_equal(left_at(pool, START + 18 * MINUTE), UINT32_MAX);
 }
 
+/* Whoever is warned of little time must not be told that all is well when there is none. */
+static void a_full_pool_is_full_however_long_it_has_been(void **state)
+{
+	_cleanup_pool_ struct sl_pool *pool = pool_of(100, 100);
+
+	(void)state;
+	take_at(pool, START, 100);
+	assert_int_equal(left_at(pool, START + 1), 0);
+	assert_int_equal(left_at(pool, START + 60 * MINUTE), 0);
+	sl_pool_release(pool, FIRST);
+	assert_int_equal(left_at(pool, START + 61 * MINUTE), UINT32_MAX);
+}
+
 static void a_forecast_looks_back_over_a_long_silence(void **state)
 {
 	_cleanup_pool_ struct sl_pool *pool = pool_of(100, 100);
@@ -257,6 +270,7 @@ int main(void)
 		cmocka_unit_test(what_was_asked_is_forgotten_with_the_last_user),
 		cmocka_unit_test(a_pool_that_grows_says_when_it_is_full),
 		cmocka_unit_test(a_pool_that_does_not_grow_is_never_full),
+		cmocka_unit_test(a_full_pool_is_full_however_long_it_has_been),
 		cmocka_unit_test(a_forecast_looks_back_over_a_long_silence),
 	};
 

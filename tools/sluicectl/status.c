@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -112,7 +113,9 @@ static void print_pool(struct table *table, const char *kind, const Sluice__V1__
 {
 	char left[SL_UNITS_SIZE] = "";
 
-	if (pool->seconds_left)
+	if (pool->size && pool->used >= pool->size)
+		snprintf(left, sizeof(left), "full");
+	else if (pool->seconds_left)
 		sl_format_duration(pool->seconds_left * 1000ull, left);
 	table_cell(table, "%s %s", pool->direction, kind);
 	table_cell(table, "%u", pool->used);
