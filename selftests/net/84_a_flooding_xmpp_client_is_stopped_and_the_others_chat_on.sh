@@ -36,9 +36,12 @@ cat >"$DIR/policy/xmpp.yaml" <<-END
 	    block: {hard: ${HARD}s, idle: 30s, extend: true}
 	    class: attempted-dos
 END
-write_config extra="policy: {directory: $DIR/policy}
+write_config mode="${1:-tc}" extra="policy: {directory: $DIR/policy}
 ids: {eve: {file: $DIR/eve.json}}"
 agent_start
+if [ "${1:-tc}" = xdp ]; then
+	ctl status | grep -q "acc0.*xdp" || fail "not in XDP mode: $(ctl status)"
+fi
 for n in 1 2 3 4; do
 	session "$(imsi $n)" "$(ue4 $n)"
 	rule xmpp 10
@@ -97,5 +100,7 @@ for n in 1 2 3; do expect "subscriber $n: nothing lost" "$(counter "$SUB" sent_$
 lost=$(minus "$(counted "$SUB" sent_4)" "$(counted "$INET" came_4)")
 limit=$(dropped ids-limit uplink) block=$(dropped ids-block uplink)
 expect "his drops, by reason" "$lost" "$((${limit% *} + ${block% *})) $((${limit#* } + ${block#* }))"
+expect "his drops, by subscriber" "$lost" \
+	"$(ctl -o json session "$(imsi 4)" | jq -r '.[0] | "\(.ids_dropped_packets) \(.ids_dropped_bytes)"')"
 expect "his usage" "$(counted "$INET" came_4)" "$(used "$(ue4 4)" xmpp uplink)"
 expect "the drops of the others" "0 0" "$(dropped ids-limit downlink)"
