@@ -284,6 +284,8 @@ Sluice__V1__Session *sl_view_session(struct sl_arena *arena, struct sl_service *
 	out->uplink_tunnel = view->record->uplink_tunnel;
 	out->downlink_tunnel = view->record->downlink_tunnel;
 	out->default_drop = view_counts(arena, &view->default_usage);
+	out->ids_dropped_bytes = view->ids_dropped.bytes;
+	out->ids_dropped_packets = view->ids_dropped.packets;
 	if (!out->address || !out->default_drop)
 		return NULL;
 	if (!with_rules)

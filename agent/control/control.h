@@ -326,6 +326,7 @@ struct sl_session_view {
 	const struct sl_install *installs; /* in order of precedence */
 	uint32_t install_count;
 	struct sluice_usage default_usage;
+	struct sluice_counter ids_dropped; /* by IDS rules and blocks; nobody's usage */
 	bool active;
 	enum sl_session_state state;
 	/*

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/model.h"
+#include "datapath/ids_maps.h"
 
 static void endpoint_key(const struct sl_address *address, uint8_t key[12])
 {
@@ -117,6 +118,7 @@ int sl_session_new(struct sl_control *control, const char *imsi, const struct sl
 		return rc;
 	}
 	sl_usage_clear(control, session->default_usage);
+	sl_ids_dropped_clear(control->config.datapath, slot);
 	*out = session;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "control/model.h"
+#include "datapath/ids_maps.h"
 
 /* What this rule alone makes of a session. */
 static enum sl_session_state state_by(const struct sl_install *install)
@@ -64,6 +65,7 @@ static int visit_session(struct sl_control *control, const struct sl_session *se
 		.active = session->active,
 		.state = sl_session_state(session),
 		.state_since_ns = sl_session_state_since(control, session),
+		.ids_dropped = sl_ids_arrays(control->config.datapath)->dropped[session->slot],
 	};
 
 	if (session->default_usage != SLUICE_NONE) {

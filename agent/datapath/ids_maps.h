@@ -25,11 +25,11 @@ struct sl_ids_arrays {
 	struct sluice_ids_rule *rules;	  /* SLUICE_IDS_RULES of them */
 	struct sluice_ids_match *matches; /* SLUICE_IDS_MATCHES of them */
 	const struct sluice_counter
-		*dropped; /* by slot in sessions; a slot's next session goes on from there */
+		*dropped; /* by slot in sessions, since the session began: sl_ids_dropped_clear */
 };
 const struct sl_ids_arrays *sl_ids_arrays(struct sl_datapath *datapath);
 
-/* Every session's slot begins from zero: called when the slot is given to a new session. */
+/* For a slot that gets another session, which no packet is led to yet. */
 void sl_ids_dropped_clear(struct sl_datapath *datapath, uint32_t session);
 
 /* All tables; the first SLUICE_IDS_TABLES are those that packets add to. Key of all but OVERRIDES: struct

@@ -13,12 +13,27 @@
 
 #include <cmocka.h>
 
+#include "datapath/ids_maps.h"
 #include "session_world.h"
 
 static const struct rule_spec two_rules[] = {
 	{.id = "video", .version = 1, .precedence = 20, .mbr_downlink = 5000000, .remote = "45.10.0.0/24"},
 	{.id = "block", .version = 3, .precedence = 10, .remote = "45.11.0.0/24", .action = SLUICE_DENY},
 };
+
+static int see_ids_dropped(const struct sl_session_view *view, void *user)
+{
+	*(struct sluice_counter *)user = view->ids_dropped;
+	return 0;
+}
+
+static struct sluice_counter ids_dropped_of(struct world *world, const char *imsi)
+{
+	struct sluice_counter dropped = {.packets = UINT64_MAX};
+
+	sl_control_each_session(world->control, imsi, 0, see_ids_dropped, &dropped);
+	return dropped;
+}
 
 /* --- tests ---------------------------------------------------------------- */
 
@@ -482,6 +497,38 @@ static void ten_thousand_attach_and_detach_cycles_leave_nothing(void **state)
 	world_stop(&world);
 }
 
+static void a_session_begins_without_what_the_ids_dropped_of_the_one_before_in_its_slot(void **state)
+{
+	struct sluice_counter *dropped;
+	uint32_t slot;
+	struct world world;
+
+	(void)state;
+	world_start(&world, false, false, 16);
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 1);
+	slot = world_policy(&world, ADDRESS_A)->session;
+	/* what bpf/ids.h writes */
+	dropped = (struct sluice_counter *)&sl_ids_arrays(world.datapath)->dropped[slot];
+	*dropped = (struct sluice_counter){.bytes = 5000, .packets = 7};
+	assert_int_equal(ids_dropped_of(&world, IMSI_A).packets, 7);
+	/* the same session with other rules, and over a restart of the agent */
+	world_activate_ok(&world, IMSI_A, ADDRESS_A, two_rules, 2);
+	assert_int_equal(ids_dropped_of(&world, IMSI_A).bytes, 5000);
+	world_stop(&world);
+	world_start(&world, true, false, 16);
+	assert_int_equal(ids_dropped_of(&world, IMSI_A).packets, 7);
+
+	world_deactivate(&world, IMSI_A, ADDRESS_A, NULL, true);
+	world_assert_nothing_used(&world);
+	world_activate_ok(&world, IMSI_B, ADDRESS_B, two_rules, 1);
+	assert_int_equal(world_policy(&world, ADDRESS_B)->session, slot);
+	assert_int_equal(ids_dropped_of(&world, IMSI_B).packets, 0);
+	assert_int_equal(ids_dropped_of(&world, IMSI_B).bytes, 0);
+	world_deactivate(&world, IMSI_B, ADDRESS_B, NULL, true);
+	world_assert_nothing_used(&world);
+	world_stop(&world);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_devices, fixture_no_devices)
 
 int main(void)
@@ -505,6 +552,7 @@ int main(void)
 		TEST(a_restart_repairs_a_policy_that_does_not_match_its_rules),
 		TEST(a_rule_whose_hard_timeout_has_passed_leaves_its_session_with_final_usage),
 		TEST(ten_thousand_attach_and_detach_cycles_leave_nothing),
+		TEST(a_session_begins_without_what_the_ids_dropped_of_the_one_before_in_its_slot),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

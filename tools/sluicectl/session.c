@@ -163,6 +163,10 @@ static void print_session(const Sluice__V1__Session *session, FILE *file)
 			rate_or_dash(session->ambr_downlink_rate));
 	if (session->uplink_tunnel || session->downlink_tunnel)
 		fprintf(file, "  tunnels 0x%x/0x%x", session->uplink_tunnel, session->downlink_tunnel);
+	if (session->ids_dropped_packets)
+		fprintf(file, "  dropped by IDS %" PRIu64 " packet%s, %s", session->ids_dropped_packets,
+			output_plural(session->ids_dropped_packets),
+			sl_format_bytes(session->ids_dropped_bytes, ul));
 	fputc('\n', file);
 	print_rules(session, file);
 }
@@ -251,7 +255,8 @@ const struct ctl_command command_session = {
 		"policed, by dropping what is above. Classes are HTB minor numbers, hexadecimal as\n"
 		"in `tc class show`; what their queues have dropped, in packets since they were\n"
 		"built, and hold now. Rules without an MBR share one in a session whose AMBR is\n"
-		"shaped. Bytes are IP bytes. IMSI: digits, with or without \"IMSI\"\n"
+		"shaped. What IDS rules and blocks have dropped is no usage and no default drop. Bytes are "
+		"IP bytes. IMSI: digits, with or without \"IMSI\"\n"
 		"before them.\n",
 	.run = run,
 };
