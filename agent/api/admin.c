@@ -39,6 +39,7 @@ struct status {
 	Sluice__V1__GrpcServer server;
 	Sluice__V1__PolicyDirectory policy_directory;
 	Sluice__V1__DesiredState desired;
+	Sluice__V1__IdsStatus ids;
 	struct sl_audit_stats audit_stats;
 	Sluice__V1__Audit audit;
 };
@@ -189,6 +190,8 @@ static void get_status(struct sl_call *call, const uint8_t *bytes, size_t length
 	}
 	sl_view_desired(service->desired, &status->desired);
 	status->message.desired = &status->desired;
+	sl_view_ids(service, &status->ids);
+	status->message.ids = &status->ids;
 	sl_message_reply(call, &status->message.base);
 }
 

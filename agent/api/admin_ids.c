@@ -88,9 +88,25 @@ static int add_rule(const struct sl_ids_view *view, void *user)
 	return 0;
 }
 
+void sl_view_ids(struct sl_service *service, Sluice__V1__IdsStatus *out)
+{
+	struct sl_ids_blocks_stats blocks;
+	struct sl_ids_rules_status rules;
+
+	sluice__v1__ids_status__init(out);
+	sl_ids_blocks_stats(sl_ids_engine_blocks(service->ids), &blocks);
+	sl_ids_rules_status(service->ids_rules, &rules);
+	out->rules = sl_ids_rules_count(service->ids_rules);
+	out->blocks = blocks.active;
+	out->operator_blocks = blocks.operators;
+	if (rules.problem)
+		out->problem = (char *)rules.problem;
+}
+
 void sl_admin_list_ids_rules(struct sl_call *call, const uint8_t *bytes, size_t length, void *user)
 {
 	_cleanup_free_ struct rules *rules = calloc(1, sizeof(*rules));
+	struct sl_ids_rules_status status;
 
 	(void)bytes;
 	(void)length;
@@ -102,6 +118,9 @@ void sl_admin_list_ids_rules(struct sl_call *call, const uint8_t *bytes, size_t 
 	sluice__v1__ids_rule_table__init(&rules->table);
 	rules->table.rules = rules->pointer;
 	sl_ids_rules_each(rules->service->ids_rules, add_rule, rules);
+	sl_ids_rules_status(rules->service->ids_rules, &status);
+	if (status.problem)
+		rules->table.problem = (char *)status.problem;
 	sl_message_reply(call, &rules->table.base);
 }
 

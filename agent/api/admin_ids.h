@@ -4,6 +4,10 @@
 #define SL_API_ADMIN_IDS_H
 
 #include "api/service.h"
+#include "sluice/v1/admin.pb-c.h"
+
+/* Texts are good until rules are read again. */
+void sl_view_ids(struct sl_service *service, Sluice__V1__IdsStatus *out);
 
 void sl_admin_list_ids_rules(struct sl_call *call, const uint8_t *bytes, size_t length, void *user);
 void sl_admin_list_ids_blocks(struct sl_call *call, const uint8_t *bytes, size_t length, void *user);

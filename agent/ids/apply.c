@@ -502,28 +502,38 @@ static int run(struct change *change, struct sl_error *err)
 	}
 	sl_ids_lead(table, &change->order, in, place, wanted.count > 0);
 	sl_ids_pairs_prune(&table->maps, &wanted, &present);
+	table->overrides = (uint32_t)wanted.count;
 	free_what_is_before(change);
 	settle(change);
+	table->changes++;
 	return 0;
 }
 
 int sl_ids_rules_apply(struct sl_ids_table *table, const struct sl_ids_rules *rules,
 		       struct sl_ids_applied *out, struct sl_error *err)
 {
-	struct change *change;
+	struct change *change = calloc(1, sizeof(*change));
+	struct sl_error problem = {""};
 	int rc;
 
 	if (rules->count > SLUICE_IDS_RULES)
-		return sl_error(err, E2BIG, "%u IDS rules; allowed: %d", rules->count, SLUICE_IDS_RULES);
-	change = calloc(1, sizeof(*change));
-	if (!change)
-		return sl_error(err, ENOMEM, "out of memory");
-	change->table = table;
-	change->rules = rules;
-	rc = run(change, err);
-	if (rc == 0 && out)
-		*out = change->result;
-	give_back(change);
+		rc = sl_error(&problem, E2BIG, "%u IDS rules; allowed: %d", rules->count, SLUICE_IDS_RULES);
+	else if (!change)
+		rc = sl_error(&problem, ENOMEM, "out of memory");
+	else {
+		change->table = table;
+		change->rules = rules;
+		rc = run(change, &problem);
+		if (rc == 0 && out)
+			*out = change->result;
+		give_back(change);
+	}
 	free(change);
+	table->problem = problem;
+	if (rc < 0) {
+		table->refusals++;
+		if (err)
+			*err = problem;
+	}
 	return rc;
 }

@@ -133,9 +133,12 @@ static void write_offender(struct sl_ids_blocks *blocks, struct sl_ids_block *bl
 		rc = sl_ids_delete(blocks->config.datapath, SL_IDS_OFFENDERS, &block->key);
 	if (rc < 0 && rc != -ENOENT) {
 		/* the next block lasts as long as this one, no worse */
-		blocks->stats.refused++;
+		blocks->stats.offenders_refused++;
 		sl_log(SL_LOG_DEBUG, "ids-offender-not-kept", "reason", "%s", strerror(-rc), NULL);
+		return;
 	}
+	blocks->stats.offenders += (block->offender.level > 0) - block->offender_kept;
+	block->offender_kept = block->offender.level > 0;
 }
 
 static void raise_level(struct sl_ids_blocks *blocks, struct sl_ids_block *block, uint64_t now)
@@ -434,7 +437,6 @@ void sl_ids_blocks_stats(const struct sl_ids_blocks *blocks, struct sl_ids_block
 	*out = blocks->stats;
 	out->active = blocks->active;
 	out->operators = blocks->operator_count;
-	out->offenders = HASH_COUNT(blocks->all) - blocks->active;
 }
 
 /* --- taking over ------------------------------------------------------------------------------------- */
@@ -447,6 +449,9 @@ static int adopt_offender(const void *key, void *value, void *user)
 	if (!block)
 		return -ENOMEM;
 	memcpy(&block->offender, value, sizeof(block->offender));
+	/* a walk may come by it twice */
+	sweep->blocks->stats.offenders += !block->offender_kept;
+	block->offender_kept = true;
 	return 0;
 }
 

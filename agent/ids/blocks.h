@@ -56,6 +56,7 @@ struct sl_ids_block {
 	uint64_t below_ns; /* since when it is below what clears it; 0: it is not */
 	uint64_t above_ns; /* when a round of connections last said that it was not */
 	/* private */
+	bool offender_kept; /* in ids_offenders */
 	uint64_t due_ns;
 	size_t heap; /* place + 1 */
 	UT_hash_handle hh;
@@ -150,7 +151,8 @@ struct sl_ids_blocks_stats {
 	uint32_t size;
 	uint32_t active;
 	uint32_t operators; /* of those */
-	uint32_t offenders;
+	uint32_t offenders;	/* keys in ids_offenders */
+	uint64_t offenders_refused; /* no room: the next block is as long as the last one */
 	uint64_t begun; /* since the start */
 	uint64_t ended;
 	uint64_t found;	  /* of those begun, by a sweep: their events were lost */

@@ -72,6 +72,8 @@ struct sl_ids_engine_stats {
 	uint64_t lost;	    /* events that found the ring full */
 	uint64_t escalated; /* wider blocks */
 	uint64_t escalations_dropped;
+	uint64_t escalations;	      /* keys whose offences are counted for that */
+	uint64_t escalations_evicted; /* that gave way to others */
 	uint64_t polled;	 /* keys that are watched now */
 	uint64_t polled_refused; /* keys for which there was no room, each time it was tried */
 	uint64_t removed;	 /* silent keys that were taken out of the tables */

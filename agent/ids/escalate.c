@@ -62,6 +62,7 @@ static struct sl_ids_escalation *entry_of(struct sl_ids_engine *engine, const st
 
 		HASH_DEL(engine->escalations, old);
 		free(old);
+		engine->stats.escalations_evicted += !entry;
 	}
 	entry = calloc(1, sizeof(*entry) + after * sizeof(entry->at[0]));
 	if (!entry)
@@ -69,6 +70,7 @@ static struct sl_ids_escalation *entry_of(struct sl_ids_engine *engine, const st
 	entry->key = *key;
 	entry->after = after;
 	HASH_ADD(hh, engine->escalations, key, sizeof(entry->key), entry);
+	engine->stats.escalations = HASH_COUNT(engine->escalations);
 	return entry;
 }
 

@@ -78,6 +78,8 @@ static void adopt_overrides(struct sl_ids_table *table, const struct sl_ids_pair
 		if (base >= SLUICE_IDS_RULES || !table->slot[base].in_force ||
 		    (pair->slot != SLUICE_NONE && adopt_slot(table, pair->slot, table->slot[base].place) < 0))
 			table->maps.override_delete(&pair->key, table->maps.user);
+		else
+			table->overrides++;
 	}
 }
 
@@ -148,6 +150,16 @@ int sl_ids_rules_each(const struct sl_ids_table *table,
 	for (uint32_t place = 0; rc == 0 && place < table->order.count; place++)
 		rc = each_at(table, place, visit, user);
 	return rc;
+}
+
+void sl_ids_rules_status(const struct sl_ids_table *table, struct sl_ids_rules_status *out)
+{
+	*out = (struct sl_ids_rules_status){
+		.changes = table->changes,
+		.refusals = table->refusals,
+		.problem = table->problem.text[0] ? table->problem.text : NULL,
+		.overrides = table->overrides,
+	};
 }
 
 uint32_t sl_ids_rules_count(const struct sl_ids_table *table)

@@ -82,6 +82,14 @@ struct sl_ids_applied {
 int sl_ids_rules_apply(struct sl_ids_table *table, const struct sl_ids_rules *rules,
 		       struct sl_ids_applied *out, struct sl_error *err);
 
+struct sl_ids_rules_status {
+	uint64_t changes;    /* readings that changed something, since sl_ids_rules_open */
+	uint64_t refusals;   /* that could not be put into the maps */
+	const char *problem; /* of the last reading, valid until the next; NULL: it is in force */
+	uint32_t overrides;  /* pairs of a subscriber and a rule in the map */
+};
+void sl_ids_rules_status(const struct sl_ids_table *table, struct sl_ids_rules_status *out);
+
 /* --- views: valid until the next apply ------------------------------------------------- */
 
 struct sl_ids_view {

@@ -21,6 +21,9 @@ struct sl_ids_table {
 	struct sl_ids_maps maps;
 	struct sl_ids_slot slot[SLUICE_IDS_RULES];
 	struct sl_ids_order order;
+	uint64_t changes, refusals;
+	struct sl_error problem; /* empty: the last reading is in force */
+	uint32_t overrides;	 /* in the map */
 };
 
 struct sl_ids_pair {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/ids.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
@@ -9,13 +12,21 @@
 #include "ids/rules.h"
 #include "run/ids_alerts.h"
 
+/* Rules that found no room are tried again so often. */
+#define RETRY_MS 10000
+
 static void apply(struct sl_agent *agent, const struct sl_ids_rules *rules)
 {
 	struct sl_ids_applied applied = {.kept = 0};
-	struct sl_error err = {""};
+	struct sl_ids_rules_status status;
+	struct sl_error before = {""}, err = {""};
 
+	sl_ids_rules_status(agent->ids, &status);
+	if (status.problem)
+		snprintf(before.text, sizeof(before.text), "%s", status.problem);
 	if (sl_ids_rules_apply(agent->ids, rules, &applied, &err) < 0) {
-		sl_log(SL_LOG_ERROR, "ids-rules-refused", "reason", "%s", err.text, NULL);
+		if (strcmp(before.text, err.text) != 0)
+			sl_log(SL_LOG_ERROR, "ids-rules-refused", "reason", "%s", err.text, NULL);
 		return;
 	}
 	if (applied.changed || applied.added || applied.removed)
@@ -40,6 +51,19 @@ static const struct sl_catalog *catalog_of(void *user)
 	const struct sl_agent *agent = user;
 
 	return agent->policy ? sl_policy_directory_catalog(agent->policy) : NULL;
+}
+
+/* There may be room by now. Refused again, that is not told once more. */
+static void on_retry(evutil_socket_t fd, short what, void *user)
+{
+	struct sl_ids_rules_status status;
+	struct sl_agent *agent = user;
+
+	(void)fd;
+	(void)what;
+	sl_ids_rules_status(agent->ids, &status);
+	if (status.problem)
+		read_rules(agent, catalog_of(agent));
 }
 
 static void on_gone(uint32_t identity, void *user)
@@ -80,7 +104,9 @@ static int start(struct sl_agent *agent, struct sl_error *err)
 
 static int serve(struct sl_agent *agent, struct sl_error *err)
 {
-	return sl_ids_engine_start(agent->ids_engine, agent->base, err);
+	int rc = sl_agent_add_timer(agent, RETRY_MS, on_retry, err);
+
+	return rc < 0 ? rc : sl_ids_engine_start(agent->ids_engine, agent->base, err);
 }
 
 static void stop(struct sl_agent *agent)

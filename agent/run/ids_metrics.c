@@ -90,10 +90,19 @@ static void add_rules(struct sl_metrics *out, const struct sl_agent *agent)
 		 offsetof(struct row, suppressed)},
 	};
 	struct rows rows = {.table = agent->ids};
+	struct sl_ids_rules_status status;
 
 	sl_ids_rules_each(agent->ids, read_rule, &rows);
 	sl_metric_family(out, "sluice_ids_rules", SL_METRIC_GAUGE, "IDS rules in force.");
 	sl_metric(out, sl_ids_rules_count(agent->ids), NULL);
+	sl_ids_rules_status(agent->ids, &status);
+	sl_metric_family(out, "sluice_ids_rules_changes_total", SL_METRIC_COUNTER,
+			 "Changes of the IDS rules, by result; refused: a table had no room.");
+	sl_metric(out, status.changes, "result", "in-force", NULL);
+	sl_metric(out, status.refusals, "result", "refused", NULL);
+	sl_metric_family(out, "sluice_ids_rules_are_good", SL_METRIC_GAUGE,
+			 "1 when the IDS rules that were read last are in force.");
+	sl_metric(out, !status.problem, NULL);
 	for (size_t i = 0; i < SL_ARRAY_SIZE(counters); i++)
 		add_rows(out, &rows, counters[i].name, counters[i].help, SL_METRIC_COUNTER,
 			 counters[i].offset);
@@ -123,35 +132,74 @@ static void add_blocks(struct sl_metrics *out, const struct sl_agent *agent)
 
 /* --- tables ------------------------------------------------------------------------------------- */
 
+/* Tables that packets add to, and those of the agent. */
+struct table_row {
+	const char *name;
+	uint64_t size, used, refused;
+};
+
+#define TABLES (SLUICE_IDS_TABLES + 4)
+
+static void fill_agents_tables(const struct sl_agent *agent, const struct sl_ids_engine_stats *stats,
+			       struct table_row row[4])
+{
+	struct sl_ids_blocks_stats blocks;
+	struct sl_ids_rules_status rules;
+
+	sl_ids_blocks_stats(sl_ids_engine_blocks(agent->ids_engine), &blocks);
+	sl_ids_rules_status(agent->ids, &rules);
+	row[0] = (struct table_row){sl_ids_table_name(SL_IDS_OFFENDERS),
+				    sl_ids_table_size(agent->datapath, SL_IDS_OFFENDERS), blocks.offenders,
+				    blocks.offenders_refused};
+	row[1] = (struct table_row){sl_ids_table_name(SL_IDS_OVERRIDE_PAIRS),
+				    sl_ids_table_size(agent->datapath, SL_IDS_OVERRIDE_PAIRS),
+				    rules.overrides, 0};
+	row[2] = (struct table_row){"polled", SL_IDS_POLLED, stats->polled, stats->polled_refused};
+	row[3] = (struct table_row){"escalations", SL_IDS_ESCALATIONS, stats->escalations,
+				    stats->escalations_dropped};
+}
+
+static void add_column(struct sl_metrics *out, const struct table_row *rows, const char *name,
+		       enum sl_metric_type type, const char *help, size_t offset)
+{
+	sl_metric_family(out, name, type, help);
+	for (int i = 0; i < TABLES; i++)
+		sl_metric(out, *(const uint64_t *)((const char *)&rows[i] + offset), "table", rows[i].name,
+			  NULL);
+}
+
 static void add_tables(struct sl_metrics *out, const struct sl_agent *agent)
 {
 	struct sl_ids_engine_stats stats;
 	struct sluice_ids_table_count counts[SLUICE_IDS_TABLES] = {{0}};
+	struct table_row rows[TABLES];
 
 	sl_ids_engine_stats(agent->ids_engine, &stats);
-	for (int table = 0; table < SLUICE_IDS_TABLES; table++)
-		if (sl_ids_table_counts(agent->datapath, (enum sl_ids_map)table, &counts[table]) < 0)
+	for (int table = 0; table < SLUICE_IDS_TABLES; table++) {
+		const enum sl_ids_map map = (enum sl_ids_map)table;
+
+		if (sl_ids_table_counts(agent->datapath, map, &counts[table]) < 0)
 			return;
-	sl_metric_family(out, "sluice_ids_table_slots", SL_METRIC_GAUGE, "Keys that a table has room for.");
-	for (int table = 0; table < SLUICE_IDS_TABLES; table++)
-		sl_metric(out, sl_ids_table_size(agent->datapath, (enum sl_ids_map)table), "table",
-			  sl_ids_table_name((enum sl_ids_map)table), NULL);
-	sl_metric_family(out, "sluice_ids_table_slots_used", SL_METRIC_GAUGE,
-			 "Keys in it, as of the last round through it.");
-	for (int table = 0; table < SLUICE_IDS_TABLES; table++)
-		sl_metric(out, stats.used[table], "table", sl_ids_table_name((enum sl_ids_map)table), NULL);
+		rows[table] =
+			(struct table_row){sl_ids_table_name(map), sl_ids_table_size(agent->datapath, map),
+					   stats.used[table], counts[table].refused};
+	}
+	fill_agents_tables(agent, &stats, rows + SLUICE_IDS_TABLES);
+	add_column(out, rows, "sluice_ids_table_slots", SL_METRIC_GAUGE, "Keys that a table has room for.",
+		   offsetof(struct table_row, size));
+	add_column(out, rows, "sluice_ids_table_slots_used", SL_METRIC_GAUGE,
+		   "Keys in it, as of the last round through it.", offsetof(struct table_row, used));
+	add_column(out, rows, "sluice_ids_table_refused_total", SL_METRIC_COUNTER,
+		   "Keys for which it had no room.", offsetof(struct table_row, refused));
 	sl_metric_family(out, "sluice_ids_table_made_total", SL_METRIC_COUNTER,
 			 "Keys that packets put into it.");
 	for (int table = 0; table < SLUICE_IDS_TABLES; table++)
 		sl_metric(out, counts[table].made, "table", sl_ids_table_name((enum sl_ids_map)table), NULL);
-	sl_metric_family(out, "sluice_ids_table_refused_total", SL_METRIC_COUNTER,
-			 "Keys for which it had no room.");
-	for (int table = 0; table < SLUICE_IDS_TABLES; table++)
-		sl_metric(out, counts[table].refused, "table", sl_ids_table_name((enum sl_ids_map)table),
-			  NULL);
 	sl_metric_family(out, "sluice_ids_table_evicted_total", SL_METRIC_COUNTER,
-			 "Keys from outside that gave way to others since the start, as of the last round.");
+			 "Keys that gave way to others since the start; those from outside as of the last "
+			 "round.");
 	sl_metric(out, stats.evicted, "table", sl_ids_table_name(SL_IDS_BUCKETS_LRU), NULL);
+	sl_metric(out, stats.escalations_evicted, "table", "escalations", NULL);
 }
 
 /* --- alerts -------------------------------------------------------------------------------------- */

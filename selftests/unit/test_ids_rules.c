@@ -272,6 +272,7 @@ static void what_does_not_fit_leaves_the_rules_before_in_force(void **state)
 {
 	struct ids_world *world = *state;
 	struct sl_error err = {""};
+	struct sl_ids_rules_status status;
 	char before[VIEW], now[VIEW];
 
 	ids_world_apply_ok(world, "ids:\n" RULE_FOR("one", "1", "exempt: {subscribers: [\"" B "\"]}"));
@@ -294,9 +295,18 @@ static void what_does_not_fit_leaves_the_rules_before_in_force(void **state)
 					 NULL, &err),
 			 -ENOSPC);
 	assert_string_equal(err.text, "rule one: mirror: the map steers is full");
+	sl_ids_rules_status(world->table, &status);
+	assert_string_equal(status.problem, err.text);
+	assert_int_equal(status.refusals, 2);
+	assert_int_equal(status.changes, 1);
+	assert_int_equal(status.overrides, 1);
 	ids_world_look(world, C, now);
 	assert_string_equal(now, before);
 	ids_world_apply_watched(world, "ids:\n" RULE("two", "5"));
+	sl_ids_rules_status(world->table, &status);
+	assert_null(status.problem);
+	assert_int_equal(status.changes, 2);
+	assert_int_equal(status.overrides, 0);
 	for (uint32_t slot = 0, used = 0; slot < SLUICE_IDS_RULES; slot++) {
 		used += world->rules[slot].in_use;
 		assert_true(used <= 1);

@@ -13,6 +13,7 @@
 #include "list.h"
 #include "output.h"
 #include "sluice/v1/admin.pb-c.h"
+#include "table.h"
 
 /* --- rules ------------------------------------------------------------------------- */
 
@@ -65,6 +66,11 @@ static void print_rules(const Sluice__V1__IdsRuleTable *answer)
 		table_cell(table, "%" PRIu64, rule->dropped_packets);
 	}
 	table_print(table, 0, stdout);
+	if (answer->problem[0]) {
+		_cleanup_free_ char *problem = table_escape(answer->problem);
+
+		printf("\nNOT IN FORCE as read; these stay: %s\n", problem);
+	}
 }
 
 /* --- blocks ------------------------------------------------------------------------ */

@@ -65,6 +65,20 @@ static void print_desired(const Sluice__V1__DesiredState *desired)
 	       output_plural(desired->repairs), output_time(desired->next_ms));
 }
 
+static void print_ids(const Sluice__V1__IdsStatus *ids)
+{
+	_cleanup_free_ char *problem = NULL;
+
+	if (!ids || (!ids->rules && !ids->blocks && !ids->problem[0]))
+		return;
+	printf("IDS                  %u rule%s, %u block%s, %u of them by operators\n", ids->rules,
+	       output_plural(ids->rules), ids->blocks, output_plural(ids->blocks), ids->operator_blocks);
+	if (ids->problem[0]) {
+		problem = table_escape(ids->problem);
+		printf("                     rules NOT IN FORCE as read: %s\n", problem);
+	}
+}
+
 static void print_audit(const Sluice__V1__Audit *audit)
 {
 	_cleanup_free_ char *last = NULL;
@@ -161,6 +175,7 @@ static void print_status(const Sluice__V1__Status *status)
 	print_audit(status->audit);
 	print_policy(status->policy_directory);
 	print_desired(status->desired);
+	print_ids(status->ids);
 	if (server)
 		printf("gRPC server          %u connection%s, %" PRIu64 " call%s, %" PRIu64
 		       " failed, %" PRIu64 " refused, %" PRIu64 " message%s dropped\n",
