@@ -250,6 +250,15 @@ static inline uint32_t rig_send_gso(struct ids_rig *rig, enum sluice_direction d
 	return opts.retval;
 }
 
+/* Over IPv4 or IPv6, as the addresses are. */
+#define RIG_UDP(from, to, from_port, to_port)                 \
+	(&(struct packet_spec){.source = (from),              \
+			       .destination = (to),           \
+			       .protocol = 17,                \
+			       .source_port = (from_port),    \
+			       .destination_port = (to_port), \
+			       .payload = 20})
+
 static inline uint32_t rig_up(struct ids_rig *rig, const struct packet_spec *spec)
 {
 	return rig_send_gso(rig, SLUICE_UPLINK, spec, 0, 0);

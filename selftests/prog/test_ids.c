@@ -22,9 +22,6 @@ static const struct packet_spec udp = {.source = "10.0.0.1",
 				       .payload = 20};
 
 #define WITH(...) (&(struct packet_spec){__VA_ARGS__})
-#define UDP_FROM(from, to, from_port, to_port)                                                   \
-	WITH(.source = (from), .destination = (to), .protocol = UDP, .source_port = (from_port), \
-	     .destination_port = (to_port), .payload = 20)
 #define TCP_WITH(flag_bits, bytes)                                                                      \
 	WITH(.source = "10.0.0.1", .destination = "198.51.100.9", .protocol = TCP, .source_port = 4000, \
 	     .destination_port = 5222, .tcp_flags = (flag_bits), .payload = (bytes))
@@ -143,9 +140,9 @@ static void a_rule_that_tracks_itself_has_one_limit_for_all(void **state)
 	rig_uplink_rule(rig, &rule);
 	assert_int_equal(rig_up(rig, &udp), 0);
 	rig->programs->bss->session = 2;
-	assert_int_equal(rig_up(rig, UDP_FROM("2001:db8::7", "2001:db8:9::9", 1, 2)), 0);
+	assert_int_equal(rig_up(rig, RIG_UDP("2001:db8::7", "2001:db8:9::9", 1, 2)), 0);
 	rig->programs->bss->session = 3;
-	assert_int_equal(rig_up(rig, UDP_FROM("10.0.0.9", "198.51.100.77", 5, 6)), SLUICE_DROP_IDS_LIMIT);
+	assert_int_equal(rig_up(rig, RIG_UDP("10.0.0.9", "198.51.100.77", 5, 6)), SLUICE_DROP_IDS_LIMIT);
 	assert_int_equal(rig->dropped[3].packets, 1);
 }
 
@@ -292,9 +289,9 @@ static void twentyfive_different_ports_or_addresses_are_told_apart_from_the_same
 			char address[32];
 
 			snprintf(address, sizeof(address), "198.51.100.%u", 9 + k);
-			if (rig_up(rig, UDP_FROM("10.0.0.1", i == 2 ? address : "198.51.100.9",
-						 (uint16_t)(i == 1 ? 4000 + k : 4000),
-						 (uint16_t)(i == 0 ? 53 + k : 53))))
+			if (rig_up(rig, RIG_UDP("10.0.0.1", i == 2 ? address : "198.51.100.9",
+						(uint16_t)(i == 1 ? 4000 + k : 4000),
+						(uint16_t)(i == 0 ? 53 + k : 53))))
 				first = k + 1;
 		}
 		assert_in_range(first, 25, 28); /* 26, and two that fell together */
@@ -302,7 +299,7 @@ static void twentyfive_different_ports_or_addresses_are_told_apart_from_the_same
 		assert_int_equal(rig_up(rig, &udp), 0);
 		/* and the time comes when it is forgotten */
 		rig_at(rig, 121 * S);
-		assert_int_equal(rig_up(rig, UDP_FROM("10.0.0.1", "198.51.100.250", 65000, 65000)), 0);
+		assert_int_equal(rig_up(rig, RIG_UDP("10.0.0.1", "198.51.100.250", 65000, 65000)), 0);
 	}
 }
 
@@ -348,7 +345,7 @@ static void an_exempt_prefix_or_subscriber_is_not_judged(void **state)
 	inet_pton(AF_INET, "255.255.255.0", match[0].mask);
 	rig_rule(rig, &rule, match, 2);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(rig_up(rig, UDP_FROM("10.0.0.1", "192.0.2.9", 1, 2)), 0);
+		assert_int_equal(rig_up(rig, RIG_UDP("10.0.0.1", "192.0.2.9", 1, 2)), 0);
 	assert_int_equal(
 		bpf_map_update_elem(bpf_map__fd(rig->programs->maps.ids_overrides), &exempt, &none, BPF_ANY),
 		0);
@@ -465,64 +462,6 @@ static void a_changed_rule_begins_anew_and_an_engine_that_polls_only_counts(void
 	assert_int_equal(counted.last_ns, NOON);
 }
 
-static void a_full_table_is_counted_and_does_what_the_rule_says(void **state)
-{
-	static const uint32_t flags[] = {0, SLUICE_IDS_FULL_CLOSED, SLUICE_IDS_FULL_ALERT};
-	struct ids_rig *rig = *state;
-
-	for (size_t i = 0; i < SL_ARRAY_SIZE(flags); i++) {
-		struct sluice_ids_rule rule = rig_exact(SLUICE_IDS_CONNECTION, SLUICE_IDS_PACKETS, 1);
-		uint32_t dropped = 0;
-
-		rig_reset(state);
-		rule.flags = flags[i];
-		rig_uplink_rule(rig, &rule);
-		for (uint16_t port = 0; port < RIG_ENTRIES + 10; port++)
-			dropped += rig_up(rig, UDP_FROM("10.0.0.1", "198.51.100.9", (uint16_t)(1000 + port),
-							53)) != 0;
-		assert_int_equal(rig_counts(rig, 0).keys_refused, 10);
-		assert_int_equal(rig_table(rig, SLUICE_IDS_TABLE_LOGS).made, RIG_ENTRIES);
-		assert_int_equal(rig_table(rig, SLUICE_IDS_TABLE_LOGS).refused, 10);
-		assert_int_equal(dropped, flags[i] == SLUICE_IDS_FULL_CLOSED ? 10 : 0);
-		rig_events(rig);
-		assert_int_equal(rig->events, flags[i] == SLUICE_IDS_FULL_ALERT ? 1 : 0);
-		if (rig->events)
-			assert_int_equal(rig->event[0].type, SLUICE_IDS_EVENT_FULL);
-		/* keys that have a state are judged as ever */
-		assert_int_equal(rig_up(rig, UDP_FROM("10.0.0.1", "198.51.100.9", 1000, 53)),
-				 SLUICE_DROP_IDS_LIMIT);
-	}
-}
-
-static void keys_from_outside_get_a_state_when_they_come_to_half_of_the_limit(void **state)
-{
-	struct ids_rig *rig = *state;
-	struct sluice_ids_rule rule = {.track = SLUICE_IDS_SOURCE,
-				       .count = SLUICE_IDS_PACKETS,
-				       .verdict = SLUICE_IDS_DROP,
-				       .sketch = 1,
-				       .limit = {rig_bucket(20, S, 20)}};
-	struct sluice_ids_match match = rig_match(SLUICE_DOWNLINK);
-	char source[32];
-	uint32_t passed = 0;
-
-	rig_rule(rig, &rule, &match, 1);
-	memset(rig->arrivals, 0, sizeof(*rig->arrivals));
-	/* 200 sources with one packet each leave nothing in the table */
-	for (int i = 0; i < 200; i++) {
-		snprintf(source, sizeof(source), "203.0.113.%d", 1 + i);
-		assert_int_equal(rig_down(rig, UDP_FROM(source, "10.0.0.1", 1, 2)), 0);
-	}
-	assert_int_equal(rig_table(rig, SLUICE_IDS_TABLE_BUCKETS_LRU).made, 0);
-	/* one that goes on is limited: half of it passed before it had a state */
-	for (int i = 0; i < 100; i++)
-		passed += rig_down(rig, UDP_FROM("192.0.2.66", "10.0.0.1", 1, 2)) == 0;
-	assert_int_equal(rig_table(rig, SLUICE_IDS_TABLE_BUCKETS_LRU).made, 1);
-	assert_in_range(passed, 20, 30);
-	/* nobody else is */
-	assert_int_equal(rig_down(rig, UDP_FROM("203.0.113.9", "10.0.0.1", 1, 2)), 0);
-}
-
 static void an_event_says_who_what_and_how_much_and_holds_the_headers(void **state)
 {
 	struct ids_rig *rig = *state;
@@ -591,8 +530,6 @@ int main(void)
 		TEST(rules_that_tell_see_all_and_of_the_others_the_first_that_acts_decides),
 		TEST(of_several_limits_any_may_fire),
 		TEST(a_changed_rule_begins_anew_and_an_engine_that_polls_only_counts),
-		TEST(a_full_table_is_counted_and_does_what_the_rule_says),
-		TEST(keys_from_outside_get_a_state_when_they_come_to_half_of_the_limit),
 		TEST(an_event_says_who_what_and_how_much_and_holds_the_headers),
 	};
 
