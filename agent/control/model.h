@@ -306,7 +306,6 @@ uint32_t sl_apns_repair(struct sl_control *control);
 bool sl_apn_adopt(struct sl_control *control, struct sl_session *session, const struct sluice_policy *policy);
 
 /* vlans.c: VLANs of uplink classes; those of a draft are in draft.h */
-uint32_t sl_vlan_of(const struct sl_control *control, uint8_t apn); /* 0: none */
 /* What packets in the uplink classes of these rules carry; before they are published. True: it was not so. */
 bool sl_vlan_mark(struct sl_control *control, uint8_t apn, const struct sl_install *installs, uint32_t count);
 /* sl_qos_release, and notes since when nobody has the class. */

@@ -23,7 +23,8 @@ static uint32_t now_s(void)
 	return now ? now : 1;
 }
 
-uint32_t sl_vlan_of(const struct sl_control *control, uint8_t apn)
+/* 0: none. */
+static uint32_t vlan_of(const struct sl_control *control, uint8_t apn)
 {
 	const struct sl_control_apn *found = sl_apn(control, apn);
 
@@ -66,7 +67,7 @@ static struct sl_qos_choice choice_of(const struct sl_draft *draft, struct sl_vl
 {
 	*wish = (struct sl_vlan_wish){
 		.control = draft->control,
-		.vlan = sl_vlan_of(draft->control, draft->apn),
+		.vlan = vlan_of(draft->control, draft->apn),
 		.now_s = now_s(),
 	};
 	return (struct sl_qos_choice){judge_by, wish};
@@ -85,7 +86,7 @@ struct sl_qos_choice sl_vlan_tree_choice(const struct sl_draft *draft, struct sl
 bool sl_vlan_differs(const struct sl_draft *draft, int direction, uint16_t minor)
 {
 	return direction == SLUICE_UPLINK && minor &&
-	       mark_of(draft->control, minor)->vlan != sl_vlan_of(draft->control, draft->apn);
+	       mark_of(draft->control, minor)->vlan != vlan_of(draft->control, draft->apn);
 }
 
 bool sl_vlan_fits_tree(const struct sl_draft *draft, int direction, uint16_t tree)
@@ -100,7 +101,7 @@ bool sl_vlan_fits_tree(const struct sl_draft *draft, int direction, uint16_t tre
 
 bool sl_vlan_mark(struct sl_control *control, uint8_t apn, const struct sl_install *installs, uint32_t count)
 {
-	uint32_t vlan = sl_vlan_of(control, apn);
+	uint32_t vlan = vlan_of(control, apn);
 	bool differs = false;
 
 	for (uint32_t i = 0; i < count; i++) {

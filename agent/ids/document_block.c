@@ -24,7 +24,8 @@ int sl_ids_read_duration(struct sl_yaml_node node, uint64_t min_ms, uint64_t max
 	return rc;
 }
 
-int sl_ids_read_percent(struct sl_yaml_node node, uint32_t min, uint32_t max, uint32_t *out,
+/* "10%": a whole number with its sign. */
+static int read_percent(struct sl_yaml_node node, uint32_t min, uint32_t max, uint32_t *out,
 			struct sl_error *err)
 {
 	uint64_t value = 0;
@@ -160,7 +161,7 @@ static int read_repeat(struct sl_yaml_node node, struct sl_ids_rule *rule, struc
 				       err)) < 0 ||
 	    (rc = sl_ids_read_duration(sl_yaml_get(node, "forget"), 1000, SL_IDS_LIFE_MS, &rule->forget_ns,
 				       err)) < 0 ||
-	    (rc = sl_ids_read_percent(sl_yaml_get(node, "jitter"), 0, 50, &rule->jitter_percent, err)) < 0)
+	    (rc = read_percent(sl_yaml_get(node, "jitter"), 0, 50, &rule->jitter_percent, err)) < 0)
 		return rc;
 	if (rule->repeat_max_ns < hard_ns)
 		return sl_yaml_error(sl_yaml_get(node, "max"), err,
@@ -206,7 +207,7 @@ static int read_clear(struct sl_yaml_node node, struct sl_ids_rule *rule, struct
 			"what is dropped is not counted on; allowed: block.idle, or another verdict");
 	if ((rc = sl_yaml_mapping(node, keys, err)) < 0 || (rc = sl_yaml_require(node, "below", err)) < 0 ||
 	    (rc = sl_yaml_require(node, "for", err)) < 0 ||
-	    (rc = sl_ids_read_percent(sl_yaml_get(node, "below"), 1, 100, &rule->clear_percent, err)) < 0)
+	    (rc = read_percent(sl_yaml_get(node, "below"), 1, 100, &rule->clear_percent, err)) < 0)
 		return rc;
 	return sl_ids_read_duration(sl_yaml_get(node, "for"), 100, SL_IDS_DAY_MS, &rule->clear_ns, err);
 }

@@ -20,10 +20,6 @@ int sl_ids_read_imsis(struct sl_yaml_node node, char (**list)[SLUICE_IMSI_SIZE],
 int sl_ids_read_duration(struct sl_yaml_node node, uint64_t min_ms, uint64_t max_ms, uint64_t *ns,
 			 struct sl_error *err);
 
-/* "10%": a whole number with its sign. */
-int sl_ids_read_percent(struct sl_yaml_node node, uint32_t min, uint32_t max, uint32_t *out,
-			struct sl_error *err);
-
 #define SL_IDS_MS_NS   1000000ull
 #define SL_IDS_DAY_MS  86400000ull
 #define SL_IDS_LIFE_MS (365 * SL_IDS_DAY_MS) /* of a block */

@@ -102,7 +102,7 @@ static void tell(struct sl_ids_engine *engine, struct sl_ids_alert *alert, const
 		engine->config.on_alert(alert, rule, key, engine->config.user);
 }
 
-void sl_ids_alert_block(struct sl_ids_engine *engine, const struct sl_ids_block *block, const char *reason,
+static void alert_block(struct sl_ids_engine *engine, const struct sl_ids_block *block, const char *reason,
 			uint64_t now)
 {
 	const struct sl_ids_rule *rule = rule_of(engine, &block->key);
@@ -420,7 +420,7 @@ static void on_change(struct sl_ids_block *block, const char *reason, bool adopt
 	const struct sluice_ids_event *event = engine->event;
 
 	if (reason) {
-		sl_ids_alert_block(engine, block, reason, now);
+		alert_block(engine, block, reason, now);
 		sl_ids_quarantine_end(engine, block);
 		return;
 	}
@@ -431,7 +431,7 @@ static void on_change(struct sl_ids_block *block, const char *reason, bool adopt
 		alert_packet(engine, event, block, engine->event_suppressed, now);
 		engine->event = NULL;
 	} else if (!adopted) {
-		sl_ids_alert_block(engine, block, NULL, now);
+		alert_block(engine, block, NULL, now);
 	}
 	sl_ids_quarantine_begin(engine, block);
 	if (adopted || !block->key.rule)

@@ -85,8 +85,6 @@ static inline bool sl_ids_turn_is_over(uint64_t begun)
 }
 
 /* --- alerts (engine.c) --- */
-void sl_ids_alert_block(struct sl_ids_engine *engine, const struct sl_ids_block *block, const char *reason,
-			uint64_t now);
 void sl_ids_alert_excess(struct sl_ids_engine *engine, const struct sl_ids_rule *rule,
 			 const struct sluice_ids_key *key, uint32_t limit, uint64_t observed, uint64_t now);
 

@@ -10,7 +10,8 @@
 #include "base/log.h"
 #include "ids/table.h"
 
-struct sluice_ids_order *sl_ids_current(const struct sl_ids_maps *maps)
+/* That packets read. */
+static const struct sluice_ids_order *current_order(const struct sl_ids_maps *maps)
 {
 	return &maps->settings->order[maps->settings->current & 1];
 }
@@ -53,7 +54,7 @@ static int adopt_slot(struct sl_ids_table *table, uint32_t slot, uint32_t place)
 
 static void adopt_order(struct sl_ids_table *table)
 {
-	const struct sluice_ids_order *order = sl_ids_current(&table->maps);
+	const struct sluice_ids_order *order = current_order(&table->maps);
 	uint64_t places = 0;
 
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++)

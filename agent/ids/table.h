@@ -55,9 +55,6 @@ int sl_ids_pairs_write(const struct sl_ids_maps *maps, const struct sl_ids_pairs
 void sl_ids_pairs_prune(const struct sl_ids_maps *maps, const struct sl_ids_pairs *wanted,
 			const struct sl_ids_pairs *present);
 
-/* The order that packets read. */
-struct sluice_ids_order *sl_ids_current(const struct sl_ids_maps *maps);
-
 /*
  * Leads packets to the rules at these places: by slot, `in` says whether it is in force
  * and `place` where; `overrides`, whether subscribers may have rules of their own. What is
