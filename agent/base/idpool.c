@@ -41,6 +41,18 @@ bool sl_idpool_is_taken(const struct sl_idpool *pool, uint32_t slot)
 	return slot < pool->size && (pool->word[slot / WORD_BITS] >> (slot % WORD_BITS) & 1);
 }
 
+uint32_t sl_idpool_next(const struct sl_idpool *pool, uint32_t from)
+{
+	while (from < pool->size) {
+		uint64_t word = pool->word[from / WORD_BITS] >> (from % WORD_BITS);
+
+		if (word)
+			return from + (uint32_t)__builtin_ctzll(word);
+		from = from / WORD_BITS * WORD_BITS + WORD_BITS;
+	}
+	return pool->size;
+}
+
 static void mark(struct sl_idpool *pool, uint32_t first, uint32_t count)
 {
 	for (uint32_t slot = first; slot < first + count; slot++)

@@ -39,6 +39,8 @@ int sl_idpool_claim(struct sl_idpool *pool, uint32_t first, uint32_t count);
 void sl_idpool_release(struct sl_idpool *pool, uint32_t first, uint32_t count);
 
 bool sl_idpool_is_taken(const struct sl_idpool *pool, uint32_t slot);
+/* The first slot that is taken, from this one on; the pool's size: none is. */
+uint32_t sl_idpool_next(const struct sl_idpool *pool, uint32_t from);
 uint32_t sl_idpool_used(const struct sl_idpool *pool);
 uint32_t sl_idpool_size(const struct sl_idpool *pool);
 

@@ -54,25 +54,42 @@ static void failed(struct sl_control *control, const char *what, const struct sl
 
 /* --- sessions ----------------------------------------------------------------- */
 
-/* What packets would read differently; NULL: nothing. */
-static const char *published_difference(struct sl_control *control, const struct sl_session *session)
+static uint32_t this_pass(const struct sl_control *control)
+{
+	return (uint32_t)control->audit.stats.passes + 1;
+}
+
+static bool leads_to(const struct sluice_endpoint *endpoint, const struct sl_session *session)
+{
+	return endpoint->policy == session->policy && endpoint->session == session->slot &&
+	       memcmp(endpoint->imsi, session->imsi, sizeof(endpoint->imsi)) == 0;
+}
+
+/* NULL: nothing. What this pass has read already, with many others in one call, is not asked for again. */
+static const char *endpoint_difference(struct sl_control *control, const struct sl_session *session)
 {
 	struct sluice_endpoint endpoint;
 	int rc;
+
+	if (session->endpoint_audited == this_pass(control))
+		return NULL;
+	rc = sl_endpoint_get(control->config.datapath, &session->address, &endpoint);
+	if (rc == -ENOENT)
+		return "the endpoint, which was missing";
+	return rc == 0 && !leads_to(&endpoint, session) ? "the endpoint, which led elsewhere" : NULL;
+}
+
+/* What packets would read differently; NULL: nothing. */
+static const char *published_difference(struct sl_control *control, const struct sl_session *session)
+{
+	const char *what;
 
 	if (session->policy == SLUICE_NONE || !session->ruleset)
 		return "the policy";
 	if (session->unrepaired)
 		return "what the start had no room to repair";
-	rc = sl_endpoint_get(control->config.datapath, &session->address, &endpoint);
-	if (rc == -ENOENT)
-		return "the endpoint, which was missing";
-	if (rc < 0)
-		return NULL;
-	if (endpoint.policy != session->policy || endpoint.session != session->slot ||
-	    memcmp(endpoint.imsi, session->imsi, sizeof(endpoint.imsi)) != 0)
-		return "the endpoint, which led elsewhere";
-	return sl_image_difference(control, session);
+	what = endpoint_difference(control, session);
+	return what ? what : sl_image_difference(control, session);
 }
 
 /* The records that name what is published: a restart would not find the session without them. */
@@ -112,9 +129,9 @@ static bool repair_records(struct sl_control *control, const struct sl_session *
 static void check_ruleset(struct sl_control *control, const struct sl_session *session,
 			  struct sl_ruleset *ruleset)
 {
-	if (!ruleset || ruleset->audited == control->audit.stats.passes + 1)
+	if (!ruleset || ruleset->audited == this_pass(control))
 		return;
-	ruleset->audited = control->audit.stats.passes + 1;
+	ruleset->audited = this_pass(control);
 	if (sl_ruleset_repair(control, ruleset))
 		repaired(control, session, "a match list, which %u session(s) share", ruleset->references);
 }
@@ -135,7 +152,8 @@ static void check_session(struct sl_control *control, struct sl_session *session
 		repaired(control, session, "the VLAN of a class");
 	what = published_difference(control, session);
 	if (!what) {
-		sl_endpoint_index_fill(control->config.datapath, &session->address, session->policy);
+		if (session->index_audited != this_pass(control))
+			sl_endpoint_index_fill(control->config.datapath, &session->address, session->policy);
 		return;
 	}
 	if (sl_update_session(control, session, &again, &err) < 0)
@@ -168,28 +186,31 @@ static bool check_sessions(struct sl_control *control, uint64_t from, uint64_t s
  * The session at this address, where the kernel's hint to its slot is right without
  * the hash, whose chains cost several cache misses each.
  */
-static const struct sl_session *session_at(struct sl_control *control, const struct sl_address *address,
-					   uint32_t hint)
+static struct sl_session *session_at(struct sl_control *control, const struct sl_address *address,
+				     uint32_t hint)
 {
-	const struct sl_session *session =
-		hint < control->maps->size.sessions ? control->by_slot[hint] : NULL;
+	struct sl_session *session = hint < control->maps->size.sessions ? control->by_slot[hint] : NULL;
 
 	if (session && session->active && sl_address_same_endpoint(&session->address, address))
 		return session;
 	return sl_session_find(control, address);
 }
 
-/* --- endpoints that the model does not have ---------------------------------------- */
+/* --- all endpoints: those that are no session's go, those that are right are noted --- */
 
 static int check_endpoint(const struct sl_address *address, const struct sluice_endpoint *endpoint,
 			  void *user)
 {
 	struct sl_control *control = user;
+	struct sl_session *session = session_at(control, address, endpoint->session);
 	char text[SL_ADDRESS_TEXT];
 	struct sl_error err;
 
-	if (session_at(control, address, endpoint->session))
+	if (session) {
+		if (leads_to(endpoint, session))
+			session->endpoint_audited = this_pass(control);
 		return 0;
+	}
 	sl_address_format(address, text);
 	if (sl_endpoint_delete(control->config.datapath, address, &err) < 0)
 		failed(control, "an endpoint without a session", &err);
@@ -219,11 +240,14 @@ static bool check_endpoints(struct sl_control *control, uint32_t family)
 static uint32_t published_policy(const struct sl_address *address, uint32_t found, void *user)
 {
 	struct sl_control *control = user;
-	const struct sl_session *session = session_at(
+	struct sl_session *session = session_at(
 		control, address,
 		found < control->maps->policy_count ? control->maps->policies[found].session : SLUICE_NONE);
 
-	return session ? session->policy : SLUICE_NONE;
+	if (!session)
+		return SLUICE_NONE;
+	session->index_audited = this_pass(control);
+	return session->policy;
 }
 
 static bool check_index(struct sl_control *control, uint32_t family)
@@ -324,12 +348,9 @@ void sl_control_audit(struct sl_control *control, uint32_t steps)
 	}
 	if (audit->done)
 		return;
-	if (audit->phase == SL_AUDIT_SESSIONS && audit->position == 0)
+	if (audit->phase == SL_AUDIT_ENDPOINTS4 && audit->position == 0)
 		audit->started_ns = sl_now_ns();
 	switch (audit->phase) {
-	case SL_AUDIT_SESSIONS:
-		done = check_sessions(control, audit->position, slots);
-		break;
 	case SL_AUDIT_ENDPOINTS4:
 		done = check_endpoints(control, 4);
 		break;
@@ -342,6 +363,9 @@ void sl_control_audit(struct sl_control *control, uint32_t steps)
 	case SL_AUDIT_INDEX6:
 		done = check_index(control, 6);
 		break;
+	case SL_AUDIT_SESSIONS:
+		done = check_sessions(control, audit->position, slots);
+		break;
 	case SL_AUDIT_REST:
 		done = check_rest(control);
 		break;
@@ -351,7 +375,7 @@ void sl_control_audit(struct sl_control *control, uint32_t steps)
 	audit->position = 0;
 	if (audit->phase++ != SL_AUDIT_REST)
 		return;
-	audit->phase = SL_AUDIT_SESSIONS;
+	audit->phase = SL_AUDIT_ENDPOINTS4;
 	audit->done = true;
 	audit->stats.passes++;
 	audit->stats.last_pass_ms = (sl_now_ns() - audit->started_ns) / 1000000;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What sessions send and receive, of the link and of each APN: their counters are
+ * What sessions send and receive, of the link and of each APN: the counters are
  * read a part a second, all of them once in a round, and each is compared with
- * what it was one round before. So it costs the same every second, and nothing per packet.
+ * what it was one round before. So it costs nothing per packet. They are read in
+ * their own order; whose one is matters only where it has moved.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -58,16 +59,28 @@ void sl_load_forget(struct sl_control *control, uint32_t usage)
 			control->load->seen[usage].bytes[direction] = 0;
 }
 
-static void add(struct sl_control *control, uint8_t apn, uint32_t usage)
+/* The number of the APN of whoever counts here; 0: none. */
+static uint8_t apn_of(const struct sl_control *control, uint32_t usage)
+{
+	uint32_t slot = control->maps->usage_owners[usage].session;
+	const struct sl_session *session =
+		slot < control->maps->size.sessions ? control->by_slot[slot] : NULL;
+
+	return session ? session->apn : 0;
+}
+
+static void add(struct sl_control *control, uint32_t usage)
 {
 	struct sl_load *load = control->load;
 
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
 		uint64_t now = bytes_of(&control->maps->usage[usage], direction);
 		uint64_t more = now - load->seen[usage].bytes[direction];
+		uint8_t apn;
 
 		if (!more)
 			continue;
+		apn = apn_of(control, usage);
 		load->seen[usage].bytes[direction] = now;
 		load->sum[0][direction] += more;
 		if (apn)
@@ -91,20 +104,16 @@ static void end_round(struct sl_load *load, uint64_t now)
 
 void sl_load_step(struct sl_control *control)
 {
-	const uint32_t sessions = control->maps->size.sessions, part = sessions / ROUND + 1;
+	const uint32_t slots = control->maps->size.usage, part = slots / ROUND + 1;
+	const struct sl_idpool *taken = control->slots.pool[SL_SLOT_USAGE];
 	struct sl_load *load = control->load;
-	uint64_t first = (uint64_t)load->step * part;
+	uint32_t first = load->step * part;
 
 	if (!load->started_ns)
 		load->started_ns = sl_now_ns();
-	for (uint64_t slot = first; slot < first + part && slot < sessions; slot++) {
-		const struct sl_session *session = control->by_slot[slot];
-
-		if (!session || !session->active)
-			continue;
-		for (uint32_t i = 0; i < session->install_count; i++)
-			add(control, session->apn, session->installs[i].binding.usage);
-	}
+	for (uint32_t slot = sl_idpool_next(taken, first); slot < slots && slot - first < part;
+	     slot = sl_idpool_next(taken, slot + 1))
+		add(control, slot);
 	if (++load->step == ROUND)
 		end_round(load, sl_now_ns());
 }

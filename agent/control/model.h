@@ -23,7 +23,7 @@ struct sl_ruleset {
 	uint32_t number;
 	struct sl_match_place place[SLUICE_DIRECTIONS];
 	uint32_t references;
-	uint64_t audited;	 /* the audit's pass that looked at it last */
+	uint32_t audited;	 /* the audit's pass that looked at it last */
 	struct sl_ruleset *next; /* same hash */
 	UT_hash_handle hh;	 /* by image.hash */
 	struct sl_source source; /* of the session that was compiled last; none: it is not known */
@@ -48,7 +48,9 @@ struct sl_session {
 	bool active;	 /* published; else ended and draining */
 	bool unrepaired; /* not as it should be since the start: the audit tries again */
 
-	uint32_t policy; /* published slot */
+	uint32_t policy;	   /* published slot */
+	uint32_t endpoint_audited; /* the audit's pass that found the endpoint right */
+	uint32_t index_audited;	   /* and that saw to its entry in the index */
 	uint32_t overflow_first;
 	uint32_t overflow_count;
 	uint32_t default_usage;
@@ -120,12 +122,13 @@ struct sl_apns {
 
 /* audit.c: where the comparison with the kernel is, and what it has found */
 struct sl_audit {
+	/* first what is read in bulk, so that sessions need not ask for each of theirs */
 	enum {
-		SL_AUDIT_SESSIONS,
 		SL_AUDIT_ENDPOINTS4,
 		SL_AUDIT_ENDPOINTS6,
 		SL_AUDIT_INDEX4,
 		SL_AUDIT_INDEX6,
+		SL_AUDIT_SESSIONS,
 		SL_AUDIT_REST,
 	} phase;
 	uint64_t position; /* in the phase */

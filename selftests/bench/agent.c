@@ -111,6 +111,8 @@ static void on_status(enum sl_grpc_status status, const char *text, const uint8_
 		bench_die("the agent's status cannot be decoded");
 	answer->agent.known = decoded->known_sessions;
 	answer->agent.enforced = decoded->enforced_sessions;
+	answer->agent.audit_passes = decoded->audit ? decoded->audit->passes : 0;
+	answer->agent.audit_pass_ms = decoded->audit ? decoded->audit->last_pass_ms : 0;
 	answer->agent.classes_ready = AGENT_CLASS_POOL;
 	for (size_t i = 0; i < decoded->n_class_pools; i++)
 		if (decoded->class_pools[i]->ready < answer->agent.classes_ready)

@@ -27,6 +27,8 @@ struct agent_status {
 	uint32_t known;
 	uint32_t enforced;
 	uint32_t classes_ready; /* of the smaller pool */
+	uint64_t audit_passes;
+	uint64_t audit_pass_ms; /* the last one */
 };
 
 /*

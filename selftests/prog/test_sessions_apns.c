@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "session_world.h"
 
 #define CLASSES 16
@@ -396,6 +398,67 @@ static void a_restart_keeps_the_way_or_takes_the_new_one_and_gives_the_old_back(
 	finish(&world);
 }
 
+/* --- load ---------------------------------------------------------------------------- */
+
+#define LOAD_STEPS 5 /* all counters are read once in so many calls */
+#define LOAD_BYTES 50000000ull
+
+struct loads {
+	uint64_t link, a, b; /* bit/s uplink */
+};
+
+static void keep_load(const struct sl_load_view *view, void *user)
+{
+	struct loads *loads = user;
+
+	*(!view->apn			? &loads->link
+	  : strcmp(view->apn, "a") == 0 ? &loads->a
+					: &loads->b) = view->used[SLUICE_UPLINK];
+}
+
+/* The load of the round that ends here; *ended: before and after it did. */
+static struct loads end_of_round(struct world *world, uint64_t ended[2])
+{
+	struct loads loads = {0};
+
+	for (int step = 0; step < LOAD_STEPS; step++) {
+		ended[0] = sl_now_ns();
+		sl_control_expire(world->control);
+	}
+	ended[1] = sl_now_ns();
+	sl_control_each_load(world->control, keep_load, &loads);
+	return loads;
+}
+
+static void the_load_is_what_was_counted_in_a_round_by_apn_also_by_rules_that_ended(void **state)
+{
+	static const struct sl_control_apn apns[] = {{.name = "a"}, {.name = "b"}};
+	const struct timespec pause = {.tv_nsec = 50000000};
+	uint64_t first[2], second[2];
+	struct loads loads;
+	struct world world;
+
+	(void)state;
+	start(&world, false, apns, 2);
+	activate(&world, IMSI_A, ADDRESS_A, "a");
+	activate(&world, IMSI_B, ADDRESS_B, "b");
+	loads = end_of_round(&world, first);
+	assert_int_equal(loads.link, 0);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_A)->binding[0].usage, LOAD_BYTES);
+	world_count_bytes(&world, world_policy(&world, ADDRESS_B)->binding[0].usage, 3 * LOAD_BYTES);
+	world_deactivate(&world, IMSI_B, ADDRESS_B, NULL, true);
+	nanosleep(&pause, NULL);
+	loads = end_of_round(&world, second);
+	/* neither more than in the shortest time that it may have been, nor less than in the longest */
+	assert_true(loads.a <= LOAD_BYTES * 8000000 / ((second[0] - first[1]) / 1000));
+	assert_true(loads.a >= LOAD_BYTES * 8000000 / ((second[1] - first[0]) / 1000 + 1));
+	assert_in_range(loads.b, 3 * loads.a, 3 * loads.a + 3);
+	assert_in_range(loads.link, loads.a + loads.b, loads.a + loads.b + 2);
+	loads = end_of_round(&world, first);
+	assert_int_equal(loads.link + loads.a + loads.b, 0);
+	finish(&world);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_devices, fixture_no_devices)
 
 int main(void)
@@ -409,6 +472,7 @@ int main(void)
 		TEST(routers_behind_vlans_are_in_the_map_as_long_as_the_configuration_has_them),
 		TEST(equal_rules_in_two_apns_lead_two_ways),
 		TEST(a_restart_keeps_the_way_or_takes_the_new_one_and_gives_the_old_back),
+		TEST(the_load_is_what_was_counted_in_a_round_by_apn_also_by_rules_that_ended),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

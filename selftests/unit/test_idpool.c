@@ -257,6 +257,26 @@ static void of_free_slots_the_best_of_the_next_few_is_chosen_and_never_one_that_
 	assert_int_equal(slot, 3);
 }
 
+static void the_next_taken_slot_is_found_and_none_beyond_the_end(void **state)
+{
+	_cleanup_pool_ struct sl_idpool *pool = pool_of(200);
+	const uint32_t taken[] = {0, 63, 64, 130, 199};
+	uint32_t slot = 0;
+
+	(void)state;
+	assert_int_equal(sl_idpool_next(pool, 0), 200);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		assert_int_equal(sl_idpool_claim(pool, taken[i], 1), 0);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		slot = sl_idpool_next(pool, slot);
+		assert_int_equal(slot, taken[i]);
+		slot++;
+	}
+	assert_int_equal(sl_idpool_next(pool, 200), 200);
+	sl_idpool_release(pool, 199, 1);
+	assert_int_equal(sl_idpool_next(pool, 131), 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +291,7 @@ int main(void)
 		cmocka_unit_test(random_takes_and_releases_agree_with_a_plain_list),
 		cmocka_unit_test(
 			of_free_slots_the_best_of_the_next_few_is_chosen_and_never_one_that_is_unfit),
+		cmocka_unit_test(the_next_taken_slot_is_found_and_none_beyond_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
