@@ -299,8 +299,12 @@ static int read_qos(struct sl_yaml_node node, struct sl_config *config, struct s
 	int ret;
 
 	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 ||
-	    (ret = sl_yaml_choice(sl_yaml_get(node, "backend"), backends, &backend, err)) < 0 ||
-	    (ret = sl_yaml_uint32(sl_yaml_get(node, "trees"), 0, CLASSES_MAX / TREE_CLASSES,
+	    (ret = sl_yaml_choice(sl_yaml_get(node, "backend"), backends, &backend, err)) < 0)
+		return ret;
+	/* a queue at the link's rate would drop without asking what is guaranteed */
+	if (backend == SL_CONFIG_BACKEND_POLICE)
+		config->qos.pool = config->qos.trees = 0;
+	if ((ret = sl_yaml_uint32(sl_yaml_get(node, "trees"), 0, CLASSES_MAX / TREE_CLASSES,
 				  &config->qos.trees, err)) < 0 ||
 	    (ret = sl_yaml_uint32(sl_yaml_get(node, "pool"), 0,
 				  CLASSES_MAX - config->qos.trees * TREE_CLASSES, &config->qos.pool, err)) <
@@ -319,8 +323,14 @@ static int read_qos(struct sl_yaml_node node, struct sl_config *config, struct s
 				   config->qos.reserve, err);
 	if (ret < 0)
 		return ret;
-	return sl_yaml_rate(sl_yaml_get(node, "default_rate"), 8000, config->qos.link_rate,
-			    &config->qos.default_rate, err);
+	ret = sl_yaml_rate(sl_yaml_get(node, "default_rate"), 8000, config->qos.link_rate,
+			   &config->qos.default_rate, err);
+	if (ret == 0 && !config->qos.pool && !config->qos.trees &&
+	    config->qos.default_rate < config->qos.link_rate)
+		return sl_yaml_error(
+			sl_yaml_get(node, "default_rate"), err,
+			"a rate below link_rate is kept by queues alone; allowed: with a pool or trees");
+	return ret;
 }
 
 static int read_limits(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)

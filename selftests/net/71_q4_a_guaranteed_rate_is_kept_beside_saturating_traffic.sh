@@ -35,8 +35,9 @@ lost() {
 
 net_up
 silence
-write_config pool=0 trees=0 link_rate=10Mbit default_rate=10Mbit
-sed -i 's/^qos:/&\n  backend: police/' "$CONFIG"
+write_config link_rate=10Mbit default_rate=10Mbit
+# by itself the backend makes no queues
+sed -i '/^  pool:/d; /^  trees:/d; s/^qos:/&\n  backend: police/' "$CONFIG"
 agent_start
 count_in "$INET" video "udp dport 5001"
 

@@ -115,6 +115,26 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(config.limits.meters, 67);
 }
 
+static void a_backend_that_polices_has_no_queues_unless_the_file_says_so(void **state)
+{
+	struct sl_config config;
+
+	(void)state;
+	assert_int_equal(load(INTERFACES "qos: {backend: police}\n", &config, NULL), 0);
+	assert_int_equal(config.qos.pool, 0);
+	assert_int_equal(config.qos.trees, 0);
+	assert_int_equal(load(INTERFACES "qos: {backend: police, pool: 32504}\n", &config, NULL), 0);
+	assert_int_equal(config.qos.pool, 32504);
+	assert_int_equal(config.qos.trees, 0);
+	assert_int_equal(load(INTERFACES "qos: {backend: shape}\n", &config, NULL), 0);
+	assert_int_equal(config.qos.pool, 2048);
+	assert_int_equal(config.qos.trees, 256);
+	/* nothing would keep it */
+	assert_int_equal(load(INTERFACES "qos: {backend: police, link_rate: 1Gbit, default_rate: 1Gbit}\n",
+			      &config, NULL),
+			 0);
+}
+
 static void the_default_class_gets_the_link_unless_the_file_says_less(void **state)
 {
 	struct sl_config config;
@@ -140,7 +160,8 @@ static void a_wrong_file_is_refused_with_line_key_and_what_is_allowed(void **sta
 		{INTERFACES "colour: red\n",
 		 "F:3: colour: unknown key; allowed: access, core, api, session_manager, http, pin_path, "
 		 "startup, "
-		 "datapath, unknown_subscriber, redirect, policy, desired, ids, qos, apns, limits, report, audit, "
+		 "datapath, unknown_subscriber, redirect, policy, desired, ids, qos, apns, limits, report, "
+		 "audit, "
 		 "log"},
 		{INTERFACES "policy: {directory: policy}\n",
 		 "F:3: policy.directory: bad value \"policy\"; allowed: an absolute path of a directory"},
@@ -213,6 +234,10 @@ static void a_wrong_file_is_refused_with_line_key_and_what_is_allowed(void **sta
 		 "F:3: qos.pool: bad value \"32001\"; allowed: a whole number from 0 to 32000"},
 		{INTERFACES "qos: {trees: 4064}\n",
 		 "F:3: qos.trees: bad value \"4064\"; allowed: a whole number from 0 to 4063"},
+		{INTERFACES "qos: {backend: police, default_rate: 1Gbit}\n",
+		 "F:3: qos.default_rate: a rate below link_rate is kept by queues alone; allowed: with a "
+		 "pool or "
+		 "trees"},
 		{INTERFACES "qos: {leaf: cake}\n",
 		 "F:3: qos.leaf: bad value \"cake\"; allowed: auto, fifo, fq_codel"},
 		{INTERFACES "qos:\n  link_rate: 1Gbit\n  reserve: {uplink: 2Gbit}\n",
@@ -279,6 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_example_that_is_shipped_is_accepted_and_says_the_defaults),
 		cmocka_unit_test(every_key_reaches_its_field),
+		cmocka_unit_test(a_backend_that_polices_has_no_queues_unless_the_file_says_so),
 		cmocka_unit_test(the_default_class_gets_the_link_unless_the_file_says_less),
 		cmocka_unit_test(a_wrong_file_is_refused_with_line_key_and_what_is_allowed),
 		cmocka_unit_test(too_many_interfaces_are_refused),
