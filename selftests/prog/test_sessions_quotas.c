@@ -61,27 +61,45 @@ static void *flood(void *argument)
 	return NULL;
 }
 
-/* -1: there is one CPU only. Ends when `quota` is used up. */
+struct floods {
+	struct flood of[2];
+	pthread_t thread[2];
+	bool stop;
+};
+
+static void floods_begin(struct world *world, struct floods *floods)
+{
+	floods->stop = false;
+	for (int i = 0; i < 2; i++) {
+		floods->of[i] = (struct flood){
+			.world = world, .cpu = i, .seed = (uint32_t)i + 1, .stop = &floods->stop};
+		assert_int_equal(pthread_create(&floods->thread[i], NULL, flood, &floods->of[i]), 0);
+	}
+}
+
+/* -1: there is one CPU only. */
+static int floods_end(struct floods *floods)
+{
+	__atomic_store_n(&floods->stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < 2; i++)
+		pthread_join(floods->thread[i], NULL);
+	assert_false(floods->of[0].failed || floods->of[1].failed);
+	return floods->of[0].pinned && floods->of[1].pinned ? 0 : -1;
+}
+
+/* As floods_end. Ends when `quota` is used up. */
 static int flood_from_two(struct world *world, uint32_t quota)
 {
 	const struct sluice_quota *live = &sl_datapath_maps(world->datapath)->quotas[quota];
-	bool stop = false;
-	struct flood of[2] = {{.world = world, .cpu = 0, .seed = 1, .stop = &stop},
-			      {.world = world, .cpu = 1, .seed = 2, .stop = &stop}};
 	uint64_t until = sl_now_ns() + 20000000000ull;
-	pthread_t thread[2];
+	struct floods floods;
 
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&thread[i], NULL, flood, &of[i]), 0);
+	floods_begin(world, &floods);
 	while (!(__atomic_load_n(&live->state, __ATOMIC_RELAXED) & SLUICE_QUOTA_EXHAUSTED) &&
 	       sl_now_ns() < until)
 		usleep(1000);
 	usleep(20000); /* what comes after that must not pass */
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	for (int i = 0; i < 2; i++)
-		pthread_join(thread[i], NULL);
-	assert_false(of[0].failed || of[1].failed);
-	return of[0].pinned && of[1].pinned ? 0 : -1;
+	return floods_end(&floods);
 }
 
 #define SKIP_ON_ONE_CPU(call)                                        \
@@ -112,6 +130,8 @@ static void q11_two_cpus_pass_what_was_granted_less_a_packet_and_no_byte_more(vo
 		SKIP_ON_ONE_CPU(flood_from_two(&world, quotas_first(&world).slot));
 		used = quotas_passed(&world, "web") + quotas_passed(&world, "video") - before;
 		assert_in_range(used, grants[n] > 1400 ? grants[n] - 1400 : 0, grants[n]);
+		print_message("Q11: %llu bytes granted, %llu passed\n", (unsigned long long)grants[n],
+			      (unsigned long long)used);
 		assert_int_equal(quotas_first(&world).used, before + used);
 		assert_int_equal(sl_datapath_maps(world.datapath)->quotas[quotas_first(&world).slot].used,
 				 before + used);
@@ -156,6 +176,64 @@ static void two_cpus_charge_a_packet_to_rule_group_and_session_or_to_none(void *
 	assert_in_range(quotas_passed(&world, "web") + quotas_passed(&world, "video"), 25000000 - 1400,
 			25000000);
 	assert_false(quotas_first_of(&world, SLUICE_QUOTA_SESSION).used_up);
+	rates_end(&world);
+}
+
+/*
+ * A grant reads what was paid while packets that are about to be refused may be in
+ * that sum: what was left before may survive it by a packet, but what passes in
+ * all is never more than all grants.
+ */
+static void a_grant_that_meets_a_packet_about_to_be_refused_adds_no_more_than_itself(void **state)
+{
+	struct sl_quota_request quota = quota_of_group(7, 1, 10000);
+	struct sluice_quota *live;
+	struct world world;
+
+	(void)state;
+	quotas_begin(&world);
+	quotas_activate(&world, 2, &quota, 1);
+	live = &sl_datapath_maps(world.datapath)->quotas[quotas_first(&world).slot];
+	live->used = 9000;
+	/* one that does not fit: another CPU takes it back in a moment */
+	live->used += 1400;
+	quota = quota_of_group(7, 2, 20000);
+	quotas_activate(&world, 2, &quota, 1);
+	live->used -= 1400;
+	assert_int_equal(live->limit, 10000 + 20000);
+	/* one that fits here, and that a quota above will refuse */
+	live->used += 1400;
+	quota = quota_of_group(7, 3, 5000);
+	quotas_activate(&world, 2, &quota, 1);
+	live->used -= 1400;
+	assert_int_equal(live->limit, 9000 + 1400 + 5000);
+	rates_end(&world);
+}
+
+static void grants_under_fire_are_never_exceeded_in_all(void **state)
+{
+	enum { GRANTS = 400, GROUP = 30000, SESSION = 29000 };
+	struct sl_quota_request quotas[] = {quota_of_group(7, 1, GROUP), quota_of_session(1, SESSION)};
+	struct floods floods;
+	struct world world;
+	uint64_t passed;
+
+	(void)state;
+	quotas_begin(&world);
+	quotas_activate(&world, 2, quotas, 2);
+	floods_begin(&world, &floods);
+	for (uint64_t number = 2; number <= GRANTS; number++) {
+		usleep((useconds_t)(number % 8) * 100);
+		quotas[0].grant = quotas[1].grant = number;
+		memset(&quotas_told, 0, sizeof(quotas_told));
+		quotas_activate(&world, 0, quotas, 2);
+	}
+	usleep(20000);
+	SKIP_ON_ONE_CPU(floods_end(&floods));
+	passed = quotas_passed(&world, "web") + quotas_passed(&world, "video");
+	assert_in_range(passed, GRANTS * SESSION / 10, GRANTS * SESSION);
+	print_message("Q11: %d grants of %d bytes under fire, %llu passed of %d\n", GRANTS, SESSION,
+		      (unsigned long long)passed, GRANTS * SESSION);
 	rates_end(&world);
 }
 
@@ -434,6 +512,8 @@ int main(void)
 		TEST(a_time_quota_begins_with_the_first_packet_and_ends),
 		TEST(q11_two_cpus_pass_what_was_granted_less_a_packet_and_no_byte_more),
 		TEST(two_cpus_charge_a_packet_to_rule_group_and_session_or_to_none),
+		TEST(a_grant_that_meets_a_packet_about_to_be_refused_adds_no_more_than_itself),
+		TEST(grants_under_fire_are_never_exceeded_in_all),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
