@@ -448,7 +448,8 @@ static void add_fifo(struct nlmsghdr *message, const struct sl_htb_device *devic
 	mnl_attr_nest_end(message, nest);
 }
 
-static void add_fq_codel(struct nlmsghdr *message, const struct sl_htb_device *device, uint64_t rate)
+static void add_fq_codel(struct nlmsghdr *message, const struct sl_htb_device *device, uint64_t rate,
+			 bool is_new)
 {
 	uint32_t target = sl_shape_target_us(rate, device->mtu);
 	struct nlattr *nest;
@@ -457,18 +458,37 @@ static void add_fq_codel(struct nlmsghdr *message, const struct sl_htb_device *d
 	nest = mnl_attr_nest_start(message, TCA_OPTIONS);
 	mnl_attr_put_u32(message, TCA_FQ_CODEL_TARGET, target);
 	mnl_attr_put_u32(message, TCA_FQ_CODEL_INTERVAL, sl_shape_interval_us(target));
+	mnl_attr_put_u32(message, TCA_FQ_CODEL_MEMORY_LIMIT, sl_shape_codel_memory(rate, device->mtu));
+	if (is_new)
+		mnl_attr_put_u32(message, TCA_FQ_CODEL_FLOWS, SL_SHAPE_CODEL_FLOWS);
 	mnl_attr_nest_end(message, nest);
 }
 
+/* The kernel takes the number of flows when an fq_codel is made, and refuses it for one that exists. */
+static void put_new_fq_codel(struct sl_netlink *netlink, const struct sl_htb_device *device, uint32_t handle,
+			     uint32_t parent, uint64_t rate)
+{
+	struct nlmsghdr *message =
+		tc_message(netlink, device, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, MESSAGE_ROOM);
+
+	sl_netlink_may_exist(netlink);
+	set_ids(message, handle, parent);
+	add_fq_codel(message, device, rate, true);
+}
+
 /* The handle is told because automatic ones run out, and so that the queue is known as ours in a dump. */
-static void put_queue(struct sl_netlink *netlink, const struct sl_htb_device *device, uint16_t flags,
+static void put_queue(struct sl_netlink *netlink, const struct sl_htb_device *device, enum sl_htb_put how,
 		      uint32_t handle, uint32_t parent, uint64_t rate)
 {
-	struct nlmsghdr *message = tc_message(netlink, device, RTM_NEWQDISC, flags, MESSAGE_ROOM);
+	uint16_t flags = how == SL_HTB_MAKE ? NLM_F_CREATE | NLM_F_REPLACE : 0;
+	struct nlmsghdr *message;
 
+	if (device->fq_codel && how == SL_HTB_MAKE)
+		put_new_fq_codel(netlink, device, handle, parent, rate);
+	message = tc_message(netlink, device, RTM_NEWQDISC, flags, MESSAGE_ROOM);
 	set_ids(message, handle, parent);
 	if (device->fq_codel)
-		add_fq_codel(message, device, rate);
+		add_fq_codel(message, device, rate, false);
 	else
 		add_fifo(message, device, rate);
 }
@@ -479,11 +499,10 @@ static void put_class_into(struct sl_netlink *netlink, const struct sl_htb_devic
 	uint32_t handle = htb_handle(queue) | spec->minor;
 	uint32_t parent = htb_handle(queue) | (spec->parent ? spec->parent : SLUICE_HTB_ROOT_MINOR);
 	uint16_t class_flags = how == SL_HTB_MAKE ? NLM_F_CREATE : 0;
-	uint16_t queue_flags = how == SL_HTB_MAKE ? NLM_F_CREATE | NLM_F_REPLACE : 0;
 
 	put_class(netlink, device, class_flags, handle, parent, spec);
 	if (!spec->inner)
-		put_queue(netlink, device, queue_flags, leaf_handle(queue, spec->minor), handle, spec->rate);
+		put_queue(netlink, device, how, leaf_handle(queue, spec->minor), handle, spec->rate);
 }
 
 void sl_htb_put_class(struct sl_netlink *netlink, const struct sl_htb_device *device, enum sl_htb_put how,

@@ -27,7 +27,8 @@ struct sl_netlink {
 	uint32_t messages; /* in the batch */
 	size_t used;	   /* bytes before the newest message */
 	struct nlmsghdr *newest;
-	int failed; /* of batches sent because the buffer was full */
+	bool may_exist[BATCH_LIMIT]; /* by message of the batch */
+	int failed;		     /* of batches sent because the buffer was full */
 	char failure[MESSAGE_SIZE];
 	char answer[ANSWER_SIZE];
 	char batch[BATCH_SIZE] __attribute__((aligned(8)));
@@ -184,7 +185,8 @@ static int take_answer(struct sl_netlink *netlink, const struct nlmsghdr *answer
 	case NLMSG_ERROR:
 		if (mnl_nlmsg_get_payload_len(answer) < sizeof(*error))
 			return io_failed(netlink, EBADMSG, "short answer");
-		if (error->error)
+		if (error->error &&
+		    (error->error != -EEXIST || !netlink->may_exist[answer->nlmsg_seq - netlink->first]))
 			remember(netlink, answer, error->error);
 		return last;
 	case NLMSG_DONE:
@@ -258,10 +260,16 @@ struct nlmsghdr *sl_netlink_message(struct sl_netlink *netlink, uint16_t type, u
 	message->nlmsg_flags = NLM_F_REQUEST | flags;
 	message->nlmsg_seq = ++netlink->sequence;
 	message->nlmsg_pid = netlink->port;
+	netlink->may_exist[netlink->messages] = false;
 	if (netlink->messages++ == 0)
 		netlink->first = message->nlmsg_seq;
 	netlink->newest = message;
 	return message;
+}
+
+void sl_netlink_may_exist(struct sl_netlink *netlink)
+{
+	netlink->may_exist[netlink->messages - 1] = true;
 }
 
 static int finish(struct sl_netlink *netlink, struct sl_error *err)

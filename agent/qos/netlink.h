@@ -37,6 +37,9 @@ static inline void sl_cleanup_netlink(struct sl_netlink **netlink)
 #define SL_NETLINK_ROOM 65536u
 struct nlmsghdr *sl_netlink_message(struct sl_netlink *netlink, uint16_t type, uint16_t flags, size_t room);
 
+/* The message that was started last: that what it is to make is there already is no failure. */
+void sl_netlink_may_exist(struct sl_netlink *netlink);
+
 /*
  * Sends what was gathered and waits for the kernel's answers. The kernel goes
  * on after a message that failed; the first failure is returned, as -errno.

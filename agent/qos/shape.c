@@ -12,6 +12,9 @@
 #define INTERVALS     20u
 #define TARGET_MAX_US 1000000u
 
+#define CODEL_MEMORY_MIN (256u << 10)
+#define CODEL_MEMORY_MAX (32u << 20)
+
 #define SUPER_PACKET 65536u
 #define WHOLE	     (1u << 20) /* above any super-packet: the kernel's bound is 512 KiB */
 #define FRAME_HEADER 22u	/* Ethernet and two VLAN tags */
@@ -51,6 +54,15 @@ uint32_t sl_shape_target_us(uint64_t rate, uint32_t mtu)
 uint32_t sl_shape_interval_us(uint32_t target_us)
 {
 	return target_us * INTERVALS;
+}
+
+uint32_t sl_shape_codel_memory(uint64_t rate, uint32_t mtu)
+{
+	uint64_t interval = sl_shape_interval_us(sl_shape_target_us(rate, mtu));
+	unsigned __int128 bytes = (unsigned __int128)rate * interval / 8000000u * 4;
+
+	return bytes > CODEL_MEMORY_MAX ? CODEL_MEMORY_MAX
+					: (uint32_t)larger((uint64_t)bytes, CODEL_MEMORY_MIN);
 }
 
 uint64_t sl_shape_bytes_per_second(uint64_t rate)

@@ -61,6 +61,20 @@ uint32_t sl_shape_largest(uint32_t limit, uint32_t mtu);
 uint32_t sl_shape_target_us(uint64_t rate, uint32_t mtu);
 uint32_t sl_shape_interval_us(uint32_t target_us);
 
+/*
+ * Flows that an fq_codel tells apart; one takes 68 bytes of kernel memory, packets
+ * or not. The kernel's own 1,024 are meant for a link, not for one subscriber's rule.
+ */
+#define SL_SHAPE_CODEL_FLOWS 64u
+
+/*
+ * What its packets may take of the kernel's memory: two of CoDel's intervals at
+ * this rate, doubled because the kernel counts what a packet occupies (some 2,300
+ * bytes for one of 1,500); at least 256 KiB, three super-packets, and at most the
+ * kernel's own 32 MiB. Above it the longest flow loses packets.
+ */
+uint32_t sl_shape_codel_memory(uint64_t rate, uint32_t mtu);
+
 /* The time `bytes` take at `rate`, in the kernel's 64 ns ticks; at most 60 s,
  * which is as long as HTB remembers a debt. */
 uint32_t sl_shape_ticks(uint64_t bytes, uint64_t rate);

@@ -390,6 +390,7 @@ static void fq_codel_is_used_where_the_kernel_has_it_and_refused_by_name_where_n
 	struct sl_qos_config config = config_of("up0", NULL);
 	struct sl_qos *qos = NULL;
 	struct sl_error err = {""};
+	struct sl_qos_audit found;
 
 	(void)state;
 	config.leaf = SL_QOS_LEAF_FQ_CODEL;
@@ -407,6 +408,12 @@ static void fq_codel_is_used_where_the_kernel_has_it_and_refused_by_name_where_n
 	assert_int_equal(leaf_of(qos, tree_of(qos, MBIT), 0), 9);
 	assert_true(qos_tool_says("tc qdisc show dev up0", "qdisc fq_codel 9: parent 7ffe:9"));
 	assert_true(qos_tool_says("tc qdisc show dev up0", "target 18ms interval 360ms"));
+	/* of all leaves, also where the rate was changed and where it is made what it is already */
+	assert_false(qos_tool_says("tc qdisc show dev up0", "flows 1024"));
+	assert_true(qos_tool_says("tc qdisc show dev up0", "flows 64 "));
+	assert_true(qos_tool_says("tc qdisc show dev up0", "memory_limit 256Kb"));
+	assert_int_equal(sl_qos_audit(qos, 0, &found, NULL), 0);
+	assert_int_equal(found.repairs, 0);
 	sl_qos_close(qos);
 	config.leaf = SL_QOS_LEAF_FIFO;
 	sl_qos_close(qos_open(&config));

@@ -85,6 +85,17 @@ static void codel_waits_5_ms_or_a_packet_and_a_half(void **state)
 	assert_int_equal(sl_shape_interval_us(5000), 100000);
 }
 
+static void what_an_fq_codel_holds_is_bounded_by_its_rate(void **state)
+{
+	(void)state;
+	/* 0.1 s twice, and twice that for what packets occupy */
+	assert_int_equal(sl_shape_codel_memory(100000000, 1500), 5000000);
+	assert_int_equal(sl_shape_codel_memory(8000, 1500), 256 << 10);
+	assert_int_equal(sl_shape_codel_memory(1000000, 1500), 256 << 10);
+	assert_int_equal(sl_shape_codel_memory(10 * GBIT, 1500), 32 << 20);
+	assert_int_equal(sl_shape_codel_memory(UINT64_MAX, 65535), 32 << 20);
+}
+
 static void every_packet_up_to_the_mtu_counts_its_ip_bytes(void **state)
 {
 	static const uint32_t mtus[] = {68, 576, 1280, 1400, 1500, 9000, 16000, 65535};
@@ -156,6 +167,7 @@ int main(void)
 		cmocka_unit_test(the_tokens_of_all_classes_together_are_a_thousandth_of_the_link_at_most),
 		cmocka_unit_test(seven_leaves_of_a_tree_have_less_than_the_lowest_ambr_of_their_own),
 		cmocka_unit_test(codel_waits_5_ms_or_a_packet_and_a_half),
+		cmocka_unit_test(what_an_fq_codel_holds_is_bounded_by_its_rate),
 		cmocka_unit_test(every_packet_up_to_the_mtu_counts_its_ip_bytes),
 		cmocka_unit_test(a_super_packet_counts_the_headers_of_all_its_segments),
 		cmocka_unit_test(a_device_without_a_link_header_takes_nothing_off),
