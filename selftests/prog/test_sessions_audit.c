@@ -116,6 +116,24 @@ static void an_endpoint_that_is_missing_comes_back(void **state)
 	end(&world);
 }
 
+/* What a pass has read in bulk it does not ask for again: the next one does. */
+static void an_endpoint_that_goes_after_the_pass_has_read_it_comes_back_in_the_next(void **state)
+{
+	struct sl_address address = parsed(ADDRESS_A);
+	struct world world;
+
+	(void)state;
+	start(&world);
+	for (int step = 0; step < 4 * STEPS && world.control->audit.phase != SL_AUDIT_SESSIONS; step++)
+		sl_control_audit(world.control, STEPS);
+	assert_int_equal(world.control->audit.phase, SL_AUDIT_SESSIONS);
+	assert_int_equal(sl_endpoint_delete(world.datapath, &address, NULL), 0);
+	expect_repair(&world, "the endpoint, which was missing");
+	assert_int_equal(stats(&world).repairs, 1);
+	assert_int_equal(world_policy(&world, ADDRESS_A)->rules, 2);
+	end(&world);
+}
+
 static void an_endpoint_that_leads_elsewhere_is_put_right(void **state)
 {
 	struct sl_address address = parsed(ADDRESS_A);
@@ -363,6 +381,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_right_is_left_alone_over_a_restart_too),
 		TEST(an_endpoint_that_is_missing_comes_back),
+		TEST(an_endpoint_that_goes_after_the_pass_has_read_it_comes_back_in_the_next),
 		TEST(an_endpoint_that_leads_elsewhere_is_put_right),
 		TEST(an_endpoint_that_is_no_sessions_is_removed),
 		TEST(a_policy_that_was_changed_is_published_anew_and_counts_go_on),
