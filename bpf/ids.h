@@ -403,6 +403,8 @@ __weak __noinline int ids_judge(struct __sk_buff *skb, const struct sluice_packe
 		if (walk->events && walk->opener != walk->direction)
 			walk->candidates |= order->candidates[walk->opener & 1][walk->protocol];
 	}
+	if (setting->connections && packet->has_icmp)
+		ids_unreachable(skb, packet);
 	if (setting->operator_tracks && ids_operator_blocks(walk, setting->operator_tracks))
 		walk->dropped = SLUICE_DROP_IDS_BLOCK;
 	/* not bpf_loop: its context and its callback would be stack, of which there is little left */

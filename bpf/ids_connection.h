@@ -2,12 +2,15 @@
 /*
  * Connections, for rules that count those and not packets: when one begins, ends
  * or fails. Asked only while such a rule exists. The agent takes out what has
- * been silent, and tells failures by silence.
+ * been silent, and tells failures by silence and by what ICMP says.
  */
 #ifndef SLUICE_BPF_IDS_CONNECTION_H
 #define SLUICE_BPF_IDS_CONNECTION_H
 
+#include <bpf/bpf_endian.h>
+
 #include "ids_limit.h"
+#include "ids_walk.h"
 #include "packet.h"
 
 enum ids_connection_event {
@@ -37,6 +40,9 @@ static __noinline __u32 ids_connection(const struct sluice_ids_key *key, const s
 	__u32 state;
 
 	*opener = direction;
+	/* the agent takes it out as what nobody writes to */
+	if (known && (known->state & 0xff) == SLUICE_IDS_REFUSED)
+		return 0;
 	if (known && now - known->last_ns > IDS_CONNECTION_SILENT_NS && opens)
 		known->state = SLUICE_IDS_ENDED;
 	state = known ? known->state & 0xff : 0;
@@ -72,6 +78,83 @@ static __noinline __u32 ids_connection(const struct sluice_ids_key *key, const s
 	}
 	if (direction != *opener && state == SLUICE_IDS_ASKED)
 		known->state = SLUICE_IDS_ANSWERED | (known->state & SLUICE_IDS_BY_DOWNLINK);
+	return 0;
+}
+
+#define IDS_ICMP_ERROR	       8 /* bytes before what it quotes (RFC 792, RFC 4443 clause 3.1) */
+#define IDS_ICMP_UNREACHABLE   3
+#define IDS_ICMP_TOO_LONG      4 /* a code of it: nothing has failed */
+#define IDS_ICMPV6_UNREACHABLE 1
+
+/*
+ * The packet that an error quotes: its protocol and the far address into the walk's key. It went the other
+ * way, and is the subscriber's whom the error is told. Where its ports are; 0: it is none.
+ */
+static __always_inline __u32 ids_quoted(struct __sk_buff *skb, struct ids_walk *walk, __u32 at)
+{
+	bool uplink = walk->direction == SLUICE_DOWNLINK;
+	const __u64 *own = (const __u64 *)walk->local, *local;
+	union {
+		struct iphdr ip4;
+		struct ipv6hdr ip6;
+	} __attribute__((aligned(8))) head;
+
+	if (walk->family == 4) {
+		if (bpf_skb_load_bytes(skb, at, &head.ip4, sizeof(head.ip4)) || head.ip4.version != 4 ||
+		    (uplink ? head.ip4.saddr : head.ip4.daddr) != *(const __u32 *)walk->local ||
+		    (head.ip4.frag_off & bpf_htons(0x1fff)))
+			return 0;
+		*(__u32 *)walk->key.remote = uplink ? head.ip4.daddr : head.ip4.saddr;
+		walk->key.protocol = head.ip4.protocol;
+		return at + head.ip4.ihl * 4;
+	}
+	if (bpf_skb_load_bytes(skb, at, &head.ip6, sizeof(head.ip6)) || head.ip6.version != 6)
+		return 0;
+	local = (const __u64 *)(uplink ? &head.ip6.saddr : &head.ip6.daddr);
+	if (local[0] != own[0] || local[1] != own[1])
+		return 0;
+	ids_copy(walk->key.remote, uplink ? &head.ip6.daddr : &head.ip6.saddr);
+	walk->key.protocol = head.ip6.nexthdr;
+	return at + sizeof(head.ip6);
+}
+
+int ids_unreachable(struct __sk_buff *skb, const struct sluice_packet *packet);
+
+/*
+ * An ICMP error which says that the first packet of a connection did not arrive: the agent counts the
+ * failure, since to rules this packet is what it is. Global, so that the verifier walks it once.
+ */
+__weak __noinline int ids_unreachable(struct __sk_buff *skb, const struct sluice_packet *packet)
+{
+	struct ids_walk *walk = ids_walk_here();
+	struct sluice_ids_connection *known;
+	__u8 type[2]; /* and code */
+	__be16 port[2];
+	__u32 at, opener;
+	bool uplink;
+
+	if (!packet || !walk || bpf_skb_load_bytes(skb, packet->transport, type, sizeof(type)))
+		return 0;
+	if (walk->family == 4 ? type[0] != IDS_ICMP_UNREACHABLE || type[1] == IDS_ICMP_TOO_LONG
+			      : type[0] != IDS_ICMPV6_UNREACHABLE)
+		return 0;
+	ids_key_make(walk, 0, SLUICE_IDS_CONNECTION, 0, 0);
+	/* the key becomes another packet's */
+	walk->made = 0;
+	at = ids_quoted(skb, walk, packet->transport + IDS_ICMP_ERROR);
+	if (!at || bpf_skb_load_bytes(skb, at, port, sizeof(port)))
+		return 0;
+	uplink = walk->direction == SLUICE_DOWNLINK;
+	walk->key.local_port = bpf_ntohs(port[!uplink]);
+	walk->key.remote_port = bpf_ntohs(port[uplink]);
+	known = bpf_map_lookup_elem(&ids_connections, &walk->key);
+	if (!known || (known->state & 0xff) != SLUICE_IDS_ASKED)
+		return 0;
+	opener = known->state & SLUICE_IDS_BY_DOWNLINK;
+	if (uplink == !!opener)
+		return 0;
+	known->last_ns = walk->now;
+	known->state = SLUICE_IDS_REFUSED | opener;
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #define NS_PER_S   1000000000ull
 #define ROUND_NS   NS_PER_S
 #define ANSWER_NS  (5 * NS_PER_S) /* a SYN that nobody answers, since its last repeat */
+#define REFUSED_NS NS_PER_S	  /* a packet that saw it before is through by then */
 #define SILENT_NS  (60 * NS_PER_S)
 #define SILENT_TCP (600 * NS_PER_S) /* answered: keep-alives may be rare */
 #define ENDED_NS   (10 * NS_PER_S)  /* for its last packets, which open nothing */
@@ -144,7 +145,7 @@ static void count_open(struct sl_ids_engine *engine, const struct sluice_ids_key
 	talk->open++;
 }
 
-/* One that was never answered; those that were reset are counted by packets. */
+/* One that was never answered, or is unreachable; those that were reset are counted by packets. */
 static void count_failed(struct sl_ids_engine *engine, const struct sl_ids_rule *rule,
 			 const struct sluice_ids_key *key, uint64_t now)
 {
@@ -205,20 +206,22 @@ static int look(const void *of, void *value, void *user)
 	const bool tcp = key->protocol == IPPROTO_TCP;
 	uint64_t silent = round->now > connection->last_ns ? round->now - connection->last_ns : 0;
 	uint64_t limit = tcp && state == SLUICE_IDS_ANSWERED ? SILENT_TCP : SILENT_NS;
-	bool unanswered = tcp && state == SLUICE_IDS_ASKED && silent >= ANSWER_NS;
+	bool failed = tcp && state == SLUICE_IDS_ASKED && silent >= ANSWER_NS;
 
 	if (state == SLUICE_IDS_ENDED)
 		limit = ENDED_NS;
-	if (unanswered || silent >= limit || !round->any) {
+	if (state == SLUICE_IDS_REFUSED)
+		failed = silent >= REFUSED_NS;
+	if (failed || silent >= limit || !round->any) {
 		if (sl_ids_delete(round->engine->config.datapath, SL_IDS_CONNECTIONS, key) < 0)
 			return 0;
 		round->engine->stats.removed++;
-		if (unanswered)
+		if (failed)
 			tell_rules(round, key, SLUICE_IDS_FAILED_CONNECTIONS, direction);
 		return 0;
 	}
 	round->engine->talk_kept++;
-	if (state != SLUICE_IDS_ENDED)
+	if (state < SLUICE_IDS_ENDED)
 		tell_rules(round, key, SLUICE_IDS_OPEN_CONNECTIONS, direction);
 	return 0;
 }

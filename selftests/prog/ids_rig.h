@@ -231,16 +231,13 @@ static inline struct sluice_ids_limit rig_bucket(uint64_t count, uint64_t window
 }
 
 /* The reason of the drop, 0: it passed. */
-static inline uint32_t rig_send_gso(struct ids_rig *rig, enum sluice_direction direction,
-				    const struct packet_spec *spec, uint32_t segments, uint32_t size)
+static inline uint32_t rig_send_packet(struct ids_rig *rig, enum sluice_direction direction,
+				       const struct packet *packet, uint32_t segments, uint32_t size)
 {
 	struct __sk_buff context = {.gso_segs = segments, .gso_size = size};
-	struct packet packet;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &context, .ctx_size_in = sizeof(context),
-		    .data_in = packet.data, .repeat = 1);
+		    .data_in = packet->data, .data_size_in = (uint32_t)packet->length, .repeat = 1);
 
-	packet_build(&packet, spec);
-	opts.data_size_in = (uint32_t)packet.length;
 	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(direction == SLUICE_UPLINK
 									? rig->programs->progs.uplink
 									: rig->programs->progs.downlink),
@@ -258,6 +255,15 @@ static inline uint32_t rig_send_gso(struct ids_rig *rig, enum sluice_direction d
 			       .source_port = (from_port),    \
 			       .destination_port = (to_port), \
 			       .payload = 20})
+
+static inline uint32_t rig_send_gso(struct ids_rig *rig, enum sluice_direction direction,
+				    const struct packet_spec *spec, uint32_t segments, uint32_t size)
+{
+	struct packet packet;
+
+	packet_build(&packet, spec);
+	return rig_send_packet(rig, direction, &packet, segments, size);
+}
 
 static inline uint32_t rig_up(struct ids_rig *rig, const struct packet_spec *spec)
 {

@@ -237,6 +237,34 @@ static void test_failed(void **state)
 	assert_int_equal(ids_engine_told(world, SL_IDS_ALERT_BLOCK, 0)->observed, 11);
 }
 
+/* By ICMP: a second later, whatever the protocol, each once. */
+static void test_refused(void **state)
+{
+	struct ids_engine_world *world = *state;
+	struct sluice_ids_key one = ids_engine_connection(0, 1000);
+
+	connections(world, SLUICE_IDS_FAILED_CONNECTIONS, 10);
+	connect(world, 1000, 11, SLUICE_IDS_REFUSED);
+	ids_engine_pass(world, SECOND / 2);
+	assert_true(is_there(world, SL_IDS_CONNECTIONS, &one));
+	ids_engine_pass(world, 5 * SECOND / 2);
+	assert_int_equal(ids_engine_count(world, SL_IDS_ALERT_BLOCK), 1);
+	assert_int_equal(ids_engine_told(world, SL_IDS_ALERT_BLOCK, 0)->observed, 11);
+	assert_false(is_there(world, SL_IDS_CONNECTIONS, &one));
+	ids_engine_pass(world, 3 * SECOND);
+	assert_int_equal(ids_engine_count(world, SL_IDS_ALERT_EXCESS), 0);
+}
+
+static void test_refused_is_not_open(void **state)
+{
+	struct ids_engine_world *world = *state;
+
+	connections(world, SLUICE_IDS_OPEN_CONNECTIONS, 10);
+	connect(world, 1000, 11, SLUICE_IDS_REFUSED);
+	ids_engine_pass(world, 3 * SECOND);
+	assert_int_equal(world->told_count, 0);
+}
+
 static void test_failed_of_long_ago(void **state)
 {
 	struct ids_engine_world *world = *state;
@@ -394,6 +422,8 @@ int main(void)
 		TEST("connections go when they are silent, each kind after its time", test_open_silence),
 		TEST("who has closed half of his connections is cleared", test_open_clear),
 		TEST("a SYN without an answer is a failed connection after five seconds", test_failed),
+		TEST("what ICMP calls unreachable has failed a second later", test_refused),
+		TEST("what ICMP calls unreachable is not open", test_refused_is_not_open),
 		TEST("failed connections outside the window do not count", test_failed_of_long_ago),
 		TEST("without a rule about them connections go", test_rule_of_connections_gone),
 		TEST("silent keys go, others stay", test_silent),
