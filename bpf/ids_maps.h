@@ -36,6 +36,15 @@ IDS_TABLE(ids_connections, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct slui
 /* Written by the agent alone: what outlives a block. */
 IDS_TABLE(ids_offenders, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_offender);
 
+/* By the agent, for its next start. Memory only for what is there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct sluice_ids_key);
+	__type(value, struct sluice_ids_note);
+} ids_notes __weak SEC(".maps");
+
 SLUICE_PERCPU_ARRAY(ids_table_counts, SLUICE_IDS_TABLES, struct sluice_ids_table_count);
 
 /* Rows of the filters, one after the other: upper 12 bits which window, lower 20 a count. */

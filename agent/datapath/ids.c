@@ -24,6 +24,7 @@ static const struct {
 	TABLE(SL_IDS_SETS, "ids_sets", SL_MAP_IDS_SETS, sluice_ids_set),
 	TABLE(SL_IDS_CONNECTIONS, "ids_connections", SL_MAP_IDS_CONNECTIONS, sluice_ids_connection),
 	TABLE(SL_IDS_OFFENDERS, "ids_offenders", SL_MAP_IDS_OFFENDERS, sluice_ids_offender),
+	TABLE(SL_IDS_NOTES, "ids_notes", SL_MAP_IDS_NOTES, sluice_ids_note),
 	[SL_IDS_OVERRIDE_PAIRS] = {"ids_overrides", SL_MAP_IDS_OVERRIDES, sizeof(struct sluice_ids_override),
 				   sizeof(uint32_t)},
 #undef TABLE

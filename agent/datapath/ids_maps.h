@@ -43,6 +43,7 @@ enum sl_ids_map {
 	SL_IDS_SETS = SLUICE_IDS_TABLE_SETS,		   /* struct sluice_ids_set */
 	SL_IDS_CONNECTIONS = SLUICE_IDS_TABLE_CONNECTIONS, /* struct sluice_ids_connection */
 	SL_IDS_OFFENDERS = SLUICE_IDS_TABLES,		   /* struct sluice_ids_offender */
+	SL_IDS_NOTES,					   /* struct sluice_ids_note */
 	SL_IDS_OVERRIDE_PAIRS, /* key struct sluice_ids_override, value uint32_t */
 	SL_IDS_TABLE_COUNT,
 };

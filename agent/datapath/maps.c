@@ -73,6 +73,7 @@ static const struct {
 	[SL_MAP_IDS_DROPPED] = ARRAY("ids_dropped", sluice_counter),
 	[SL_MAP_IDS_BLOCKS] = HASH("ids_blocks", sluice_ids_key, sluice_ids_block),
 	[SL_MAP_IDS_OFFENDERS] = HASH("ids_offenders", sluice_ids_key, sluice_ids_offender),
+	[SL_MAP_IDS_NOTES] = HASH("ids_notes", sluice_ids_key, sluice_ids_note),
 	[SL_MAP_IDS_OVERRIDES] = {"ids_overrides", BPF_MAP_TYPE_HASH, sizeof(struct sluice_ids_override),
 				  sizeof(uint32_t)},
 	[SL_MAP_IDS_BUCKETS] = HASH("ids_buckets", sluice_ids_key, sluice_ids_bucket),
@@ -238,6 +239,8 @@ static uint64_t wanted_entries(const struct sl_datapath_limits *limits, enum sl_
 	case SL_MAP_IDS_BLOCKS:
 	case SL_MAP_IDS_OFFENDERS:
 		return limits->ids_blocks;
+	case SL_MAP_IDS_NOTES:
+		return (uint64_t)limits->ids_blocks * 2;
 	case SL_MAP_IDS_BUCKETS:
 	case SL_MAP_IDS_BUCKETS_LRU:
 		return limits->ids_buckets;

@@ -203,6 +203,8 @@ void sl_ids_blocks_finish(struct sl_ids_blocks *blocks, struct sl_ids_block *blo
 	if (block->offender.level)
 		write_offender(blocks, block);
 	tell(blocks, block, reason, false, now);
+	if (block->reason[0])
+		sl_ids_notes_reason(&blocks->notes, &block->key, "");
 	block->reason[0] = '\0';
 	block->below_ns = block->above_ns = 0;
 	block->packet = (struct sl_ids_packet){.family = 0};
@@ -483,6 +485,26 @@ static int walk_all(struct sl_ids_blocks *blocks, enum sl_ids_map map,
 	return rc;
 }
 
+/* Before blocks are told as taken over, so that they have their reasons. Others are of what has ended. */
+static bool adopt_note(const struct sluice_ids_key *key, const struct sluice_ids_note *note, void *user)
+{
+	struct sl_ids_blocks *blocks = user;
+	struct sluice_ids_block value;
+	struct sl_ids_block *block;
+
+	if (key->rule && sl_ids_rules_by_identity(blocks->config.rules, key->rule) == SLUICE_NONE)
+		return false;
+	if (key->limit)
+		return true;
+	if (sl_ids_get(blocks->config.datapath, SL_IDS_BLOCKS, key, &value) < 0)
+		return false;
+	block = sl_ids_blocks_remember(blocks, key);
+	if (block)
+		snprintf(block->reason, sizeof(block->reason), "%.*s", (int)sizeof(note->reason) - 1,
+			 note->reason);
+	return block != NULL;
+}
+
 /* A crash may have left a count behind; packets may have counted up since. Too many is harmless, none is not.
  */
 static void recount(struct sl_ids_blocks *blocks)
@@ -539,8 +561,11 @@ int sl_ids_blocks_open(const struct sl_ids_blocks_config *config, uint64_t now, 
 	if (!blocks)
 		return sl_error(err, ENOMEM, "out of memory");
 	blocks->config = *config;
+	blocks->notes.datapath = config->datapath;
 	blocks->stats.size = sl_ids_table_size(config->datapath, SL_IDS_BLOCKS);
 	rc = walk_all(blocks, SL_IDS_OFFENDERS, adopt_offender, &sweep);
+	if (rc == 0)
+		rc = sl_ids_notes_each(&blocks->notes, adopt_note, blocks);
 	if (rc == 0)
 		rc = walk_all(blocks, SL_IDS_BLOCKS, adopt_block, &sweep);
 	if (rc < 0) {
@@ -551,6 +576,11 @@ int sl_ids_blocks_open(const struct sl_ids_blocks_config *config, uint64_t now, 
 	settle(blocks, now);
 	*out = blocks;
 	return 0;
+}
+
+struct sl_ids_notes *sl_ids_blocks_notes(struct sl_ids_blocks *blocks)
+{
+	return &blocks->notes;
 }
 
 void sl_ids_blocks_close(struct sl_ids_blocks *blocks)

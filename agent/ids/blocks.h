@@ -23,6 +23,7 @@
 
 struct sl_datapath;
 struct sl_ids_blocks;
+struct sl_ids_notes;
 
 #define SL_IDS_REASON_SIZE 64
 
@@ -49,7 +50,7 @@ struct sl_ids_block {
 	char imsi[SLUICE_IMSI_SIZE];	     /* "": of nobody, or not known */
 	struct sl_address session;	     /* family 0: not known */
 	char apn[SLUICE_APN_SIZE];
-	char reason[SL_IDS_REASON_SIZE]; /* the operator's words; not kept over a restart */
+	char reason[SL_IDS_REASON_SIZE]; /* the operator's words, or why the agent made it */
 	uint64_t observed;		 /* what was above the limit */
 	uint8_t limit;
 	struct sl_ids_packet packet;
@@ -135,6 +136,9 @@ int sl_ids_blocks_end(struct sl_ids_blocks *blocks, struct sl_ids_block *block, 
 /* The rule is no more, or blocks something else: its blocks and offenders go. */
 void sl_ids_blocks_gone(struct sl_ids_blocks *blocks, uint32_t identity, uint64_t now);
 
+/* For what others keep beside the reasons of blocks. */
+struct sl_ids_notes *sl_ids_blocks_notes(struct sl_ids_blocks *blocks);
+
 /* --- views --------------------------------------------------------------------------------- */
 
 /* NULL: none in force. */
@@ -150,10 +154,10 @@ int sl_ids_blocks_each(struct sl_ids_blocks *blocks, uint64_t from,
 struct sl_ids_blocks_stats {
 	uint32_t size;
 	uint32_t active;
-	uint32_t operators; /* of those */
-	uint32_t offenders;	/* keys in ids_offenders */
+	uint32_t operators;	    /* of those */
+	uint32_t offenders;	    /* keys in ids_offenders */
 	uint64_t offenders_refused; /* no room: the next block is as long as the last one */
-	uint64_t begun; /* since the start */
+	uint64_t begun;		    /* since the start */
 	uint64_t ended;
 	uint64_t found;	  /* of those begun, by a sweep: their events were lost */
 	uint64_t refused; /* of the agent's own, no room */

@@ -25,10 +25,13 @@ static void fill(const struct sl_ids_block_order *order, const struct sluice_ids
 	};
 }
 
-static void note_order(struct sl_ids_block *block, const struct sl_ids_block_order *order)
+static void note_order(struct sl_ids_blocks *blocks, struct sl_ids_block *block,
+		       const struct sl_ids_block_order *order)
 {
 	snprintf(block->imsi, sizeof(block->imsi), "%s", order->imsi ? order->imsi : "");
 	snprintf(block->reason, sizeof(block->reason), "%s", order->reason ? order->reason : "");
+	if (block->reason[0])
+		sl_ids_notes_reason(&blocks->notes, &block->key, block->reason);
 	memset(&block->packet, 0, sizeof(block->packet));
 	block->observed = order->observed;
 	block->limit = order->limit;
@@ -89,7 +92,7 @@ int sl_ids_blocks_make(struct sl_ids_blocks *blocks, const struct sl_ids_block_o
 	}
 	if (block->active)
 		sl_ids_blocks_finish(blocks, block, "operator", now, now);
-	note_order(block, order);
+	note_order(blocks, block, order);
 	sl_ids_blocks_begin(blocks, block, &value, false, now);
 	if (out)
 		*out = block;
@@ -183,7 +186,7 @@ int sl_ids_blocks_make_many(struct sl_ids_blocks *blocks, const struct sl_ids_bl
 			sl_ids_blocks_finish(blocks, block, "operator", now, now);
 		else
 			sl_ids_blocks_count(blocks, &orders[i].key, 1);
-		note_order(block, &orders[i]);
+		note_order(blocks, block, &orders[i]);
 		sl_ids_blocks_begin(blocks, block, &batch.values[i], false, now);
 	}
 	return 0;

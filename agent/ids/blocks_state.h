@@ -6,6 +6,7 @@
 #include "datapath/ids_maps.h"
 #include "ids/blocks.h"
 #include "ids/deadlines.h"
+#include "ids/notes.h"
 
 struct sl_ids_blocks {
 	struct sl_ids_blocks_config config;
@@ -19,6 +20,7 @@ struct sl_ids_blocks {
 	uint32_t operator_count;
 	uint64_t position; /* of the sweep */
 	uint64_t rest_ns;  /* of a sweep that found nothing, until then */
+	struct sl_ids_notes notes;
 	struct sl_ids_blocks_stats stats;
 };
 

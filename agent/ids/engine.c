@@ -467,8 +467,10 @@ void sl_ids_engine_tick(struct sl_ids_engine *engine, uint64_t now)
 
 void sl_ids_engine_gone(struct sl_ids_engine *engine, uint32_t identity, uint64_t now)
 {
-	if (engine)
-		sl_ids_blocks_gone(engine->blocks, identity, now);
+	if (!engine)
+		return;
+	sl_ids_blocks_gone(engine->blocks, identity, now);
+	sl_ids_escalate_gone(engine, identity);
 }
 
 struct sl_ids_blocks *sl_ids_engine_blocks(struct sl_ids_engine *engine)
@@ -531,6 +533,8 @@ int sl_ids_engine_new(const struct sl_ids_engine_config *config, uint64_t now, s
 	engine->untold = calloc((size_t)SLUICE_IDS_RULES * engine->cpus, sizeof(*engine->untold));
 	rc = engine->last && engine->untold ? sl_ids_blocks_open(&blocks, now, &engine->blocks, err)
 					    : sl_error(err, ENOMEM, "out of memory");
+	if (rc == 0 && (rc = sl_ids_escalate_open(engine)) < 0)
+		sl_error(err, -rc, "the map ids_notes: %s", strerror(-rc));
 	if (rc < 0) {
 		sl_ids_engine_free(engine);
 		return rc;

@@ -7,8 +7,16 @@
 #include "base/log.h"
 #include "ids/engine_parts.h"
 #include "ids/key.h"
+#include "ids/notes.h"
 
-/* The last `after` times, of which the oldest says whether they were within the rule's time. */
+#define PART	  SLUICE_IDS_NOTE_TIMES
+#define TIMES_MAX 1000 /* of a rule: document_block.c */
+#define PARTS_MAX (TIMES_MAX / PART)
+
+/*
+ * The last `after` times, of which the oldest says whether they were within the rule's time. They are kept in
+ * ids_notes as they are here; of an entry with `after` 0 they are only there.
+ */
 struct sl_ids_escalation {
 	struct sluice_ids_key key; /* the wider one */
 	uint32_t after;
@@ -45,10 +53,95 @@ static bool wider_key(const struct sl_ids_block *block, uint8_t track, struct sl
 	return block->imsi[0] != '\0';
 }
 
+/* --- what is kept --------------------------------------------------------------------------- */
+
+static uint32_t parts_of(uint32_t after)
+{
+	return (after + PART - 1) / PART;
+}
+
+static void keep(struct sl_ids_engine *engine, const struct sl_ids_escalation *entry, uint32_t part)
+{
+	uint64_t at[PART] = {0};
+
+	for (uint32_t i = 0; i < PART && part * PART + i < entry->after; i++)
+		at[i] = entry->at[part * PART + i];
+	sl_ids_notes_times(sl_ids_blocks_notes(engine->blocks), &entry->key, part, at);
+}
+
+static void keep_nothing(struct sl_ids_engine *engine, const struct sluice_ids_key *key, uint32_t from,
+			 uint32_t to)
+{
+	static const uint64_t none[PART];
+
+	for (uint32_t part = from; part < to; part++)
+		sl_ids_notes_times(sl_ids_blocks_notes(engine->blocks), key, part, none);
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const uint64_t *one = a, *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
+/* The newest of what was kept, and that is kept in this order from now on. */
+static void load(struct sl_ids_engine *engine, struct sl_ids_escalation *entry)
+{
+	const struct sl_ids_notes *notes = sl_ids_blocks_notes(engine->blocks);
+	uint64_t found[TIMES_MAX], at[PART];
+	uint32_t count = 0, end = 0, skip;
+
+	for (uint32_t part = 0; part < PARTS_MAX; part++) {
+		/* one in between may have found no room */
+		if (sl_ids_notes_times_read(notes, &entry->key, part, at) < 0)
+			continue;
+		end = part + 1;
+		for (uint32_t i = 0; i < PART; i++)
+			if (at[i])
+				found[count++] = at[i];
+	}
+	if (!count)
+		return;
+	qsort(found, count, sizeof(found[0]), by_time);
+	skip = count > entry->after ? count - entry->after : 0;
+	memcpy(entry->at, found + skip, (count - skip) * sizeof(found[0]));
+	entry->next = (count - skip) % entry->after;
+	for (uint32_t part = 0; part < parts_of(entry->after); part++)
+		keep(engine, entry, part);
+	keep_nothing(engine, &entry->key, parts_of(entry->after), end);
+}
+
+/* --- entries --------------------------------------------------------------------------------- */
+
+static void forget(struct sl_ids_engine *engine, struct sl_ids_escalation *entry, bool keep_it)
+{
+	if (!keep_it)
+		keep_nothing(engine, &entry->key, 0, entry->after ? parts_of(entry->after) : PARTS_MAX);
+	HASH_DEL(engine->escalations, entry);
+	engine->stats.escalations = HASH_COUNT(engine->escalations);
+	free(entry);
+}
+
+static struct sl_ids_escalation *add(struct sl_ids_engine *engine, const struct sluice_ids_key *key,
+				     uint32_t after)
+{
+	struct sl_ids_escalation *entry = calloc(1, sizeof(*entry) + after * sizeof(entry->at[0]));
+
+	if (!entry)
+		return NULL;
+	entry->key = *key;
+	entry->after = after;
+	HASH_ADD(hh, engine->escalations, key, sizeof(entry->key), entry);
+	engine->stats.escalations = HASH_COUNT(engine->escalations);
+	return entry;
+}
+
 static struct sl_ids_escalation *entry_of(struct sl_ids_engine *engine, const struct sluice_ids_key *key,
 					  uint32_t after)
 {
 	struct sl_ids_escalation *entry;
+	bool is_kept;
 
 	HASH_FIND(hh, engine->escalations, key, sizeof(*key), entry);
 	if (entry && entry->after == after) {
@@ -57,20 +150,16 @@ static struct sl_ids_escalation *entry_of(struct sl_ids_engine *engine, const st
 		HASH_ADD(hh, engine->escalations, key, sizeof(entry->key), entry);
 		return entry;
 	}
-	if (entry || HASH_COUNT(engine->escalations) >= SL_IDS_ESCALATIONS) {
-		struct sl_ids_escalation *old = entry ? entry : engine->escalations;
-
-		HASH_DEL(engine->escalations, old);
-		free(old);
-		engine->stats.escalations_evicted += !entry;
+	is_kept = entry != NULL;
+	if (entry) {
+		forget(engine, entry, true);
+	} else if (HASH_COUNT(engine->escalations) >= SL_IDS_ESCALATIONS) {
+		forget(engine, engine->escalations, false);
+		engine->stats.escalations_evicted++;
 	}
-	entry = calloc(1, sizeof(*entry) + after * sizeof(entry->at[0]));
-	if (!entry)
-		return NULL;
-	entry->key = *key;
-	entry->after = after;
-	HASH_ADD(hh, engine->escalations, key, sizeof(entry->key), entry);
-	engine->stats.escalations = HASH_COUNT(engine->escalations);
+	entry = add(engine, key, after);
+	if (entry && is_kept)
+		load(engine, entry);
 	return entry;
 }
 
@@ -116,12 +205,15 @@ static void count(struct sl_ids_engine *engine, const struct sl_ids_block *block
 	if (!entry)
 		return;
 	entry->at[entry->next] = since;
+	keep(engine, entry, entry->next / PART);
 	entry->next = (entry->next + 1) % entry->after;
 	oldest = entry->at[entry->next];
 	if (!oldest || since - oldest > rule->escalate_within_ns)
 		return;
 	/* these have had their answer */
 	memset(entry->at, 0, entry->after * sizeof(entry->at[0]));
+	entry->next = 0;
+	keep_nothing(engine, &entry->key, 0, parts_of(entry->after));
 	memcpy(imsi, block->imsi, sizeof(imsi));
 	widen(engine, rule, &key, imsi, now);
 }
@@ -136,6 +228,37 @@ void sl_ids_escalate(struct sl_ids_engine *engine, uint64_t now)
 			count(engine, block, now);
 	}
 	engine->pending_count = 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static bool adopt(const struct sluice_ids_key *part, const struct sluice_ids_note *note, void *user)
+{
+	struct sl_ids_engine *engine = user;
+	struct sluice_ids_key key = *part;
+	struct sl_ids_escalation *entry;
+
+	(void)note;
+	if (!part->limit)
+		return true;
+	key.limit = 0;
+	HASH_FIND(hh, engine->escalations, &key, sizeof(key), entry);
+	return entry || (HASH_COUNT(engine->escalations) < SL_IDS_ESCALATIONS && add(engine, &key, 0));
+}
+
+int sl_ids_escalate_open(struct sl_ids_engine *engine)
+{
+	return sl_ids_notes_each(sl_ids_blocks_notes(engine->blocks), adopt, engine);
+}
+
+void sl_ids_escalate_gone(struct sl_ids_engine *engine, uint32_t identity)
+{
+	struct sl_ids_escalation *entry, *next;
+
+	HASH_ITER (hh, engine->escalations, entry, next) {
+		if (entry->key.rule == identity)
+			forget(engine, entry, false);
+	}
 }
 
 void sl_ids_escalate_free(struct sl_ids_engine *engine)

@@ -6,6 +6,7 @@
 #include "datapath/ids_maps.h"
 #include "ids/engine.h"
 #include "ids/log.h"
+#include "ids/notes.h"
 #include "ids/sink.h"
 #include "run/ids_alerts.h"
 #include "run/metrics.h"
@@ -138,15 +139,18 @@ struct table_row {
 	uint64_t size, used, refused;
 };
 
-#define TABLES (SLUICE_IDS_TABLES + 4)
+#define AGENTS_TABLES 5
+#define TABLES	      (SLUICE_IDS_TABLES + AGENTS_TABLES)
 
 static void fill_agents_tables(const struct sl_agent *agent, const struct sl_ids_engine_stats *stats,
-			       struct table_row row[4])
+			       struct table_row row[AGENTS_TABLES])
 {
+	struct sl_ids_blocks *of = sl_ids_engine_blocks(agent->ids_engine);
+	const struct sl_ids_notes *notes = sl_ids_blocks_notes(of);
 	struct sl_ids_blocks_stats blocks;
 	struct sl_ids_rules_status rules;
 
-	sl_ids_blocks_stats(sl_ids_engine_blocks(agent->ids_engine), &blocks);
+	sl_ids_blocks_stats(of, &blocks);
 	sl_ids_rules_status(agent->ids, &rules);
 	row[0] = (struct table_row){sl_ids_table_name(SL_IDS_OFFENDERS),
 				    sl_ids_table_size(agent->datapath, SL_IDS_OFFENDERS), blocks.offenders,
@@ -155,6 +159,9 @@ static void fill_agents_tables(const struct sl_agent *agent, const struct sl_ids
 				    sl_ids_table_size(agent->datapath, SL_IDS_OVERRIDE_PAIRS),
 				    rules.overrides, 0};
 	row[2] = (struct table_row){"polled", SL_IDS_POLLED, stats->polled, stats->polled_refused};
+	row[4] = (struct table_row){sl_ids_table_name(SL_IDS_NOTES),
+				    sl_ids_table_size(agent->datapath, SL_IDS_NOTES), notes->used,
+				    notes->refused};
 	row[3] = (struct table_row){"escalations", SL_IDS_ESCALATIONS, stats->escalations,
 				    stats->escalations_dropped};
 }

@@ -53,6 +53,7 @@ expect "explain by address" "1" "$(ctl -o json ids explain "$(ue4 1)" | jq -r '.
 agent_stop
 agent_start
 gets "after a restart" 0
+expect "why, after a restart" "a test" "$(blocks ".[0].reason")"
 expect_code "unblock" 0 ctl ids unblock subscriber "$(imsi 1)"
 gets "unblocked" 5
 expect_code "nobody is blocked" 1 ctl ids unblock subscriber "$(imsi 1)"

@@ -17,6 +17,7 @@
 #include "ids/blocks.h"
 #include "ids/key.h"
 #include "ids/maps.h"
+#include "ids/notes.h"
 #include "session_world.h"
 
 #define SECOND 1000000000ull
@@ -445,11 +446,18 @@ static void test_again(void **state)
 	assert_int_equal(engine->told_count, 3);
 	assert_string_equal(engine->told[1].reason, "operator");
 	restart(engine);
+	assert_string_equal(sl_ids_blocks_find(engine->blocks, &list->key)->reason, "first");
+	assert_int_equal(sl_ids_blocks_notes(engine->blocks)->used, 1);
 	pass(engine, SECOND * 3 / 4);
 	assert_int_equal(engine->told_count, 3);
 	pass(engine, SECOND / 2);
 	assert_int_equal(engine->told_count, 4);
 	assert_string_equal(engine->told[3].reason, "hard");
+	/* and what was kept of it has gone with it */
+	assert_int_equal(sl_ids_blocks_notes(engine->blocks)->used, 0);
+	restart(engine);
+	assert_int_equal(sl_ids_blocks_notes(engine->blocks)->used, 0);
+	assert_int_equal(sl_ids_blocks_notes(engine->blocks)->refused, 0);
 	free(list);
 }
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "datapath/ids_maps.h"
+#include "ids/notes.h"
 #include "ids_engine_world.h"
 
 #define RULE(name) "  - {id: " name ", precedence: 5, flows: [{action: deny}]}\n"
@@ -81,6 +82,53 @@ static void test_too_slow(void **state)
 	for (uint16_t port = 1; port < 8; port++)
 		reconnect(world, port, 31 * SECOND);
 	assert_int_equal(ids_engine_count(world, SL_IDS_ALERT_BLOCK), 7);
+}
+
+static void test_counts_over_restarts(void **state)
+{
+	struct ids_engine_world *world = *state;
+
+	escalate(world);
+	reconnect(world, 1, 3 * SECOND);
+	ids_engine_restart(world);
+	reconnect(world, 2, 3 * SECOND);
+	ids_engine_restart(world);
+	assert_false(is_wider(world));
+	reconnect(world, 3, SECOND);
+	assert_true(is_wider(world));
+	/* what has had its answer is not counted again */
+	ids_engine_pass(world, 3 * SECOND);
+	ids_engine_restart(world);
+	reconnect(world, 4, 3 * SECOND);
+	reconnect(world, 5, 3 * SECOND);
+	assert_false(is_wider(world));
+	assert_int_equal(sl_ids_blocks_notes(sl_ids_engine_blocks(world->engine))->used, 1);
+	/* of a rule that is no more nothing is kept */
+	sl_ids_engine_gone(world->engine, world->rule[0].image.identity, world->now);
+	assert_int_equal(sl_ids_blocks_notes(sl_ids_engine_blocks(world->engine))->used, 0);
+}
+
+/* Twelve take two parts of the map; in between the rule asks for fewer, and for more again. */
+static void test_counts_of_a_changed_rule(void **state)
+{
+	struct ids_engine_world *world = *state;
+	uint16_t port = 0;
+
+	escalate(world);
+	world->rule[0].escalate_after = 12;
+	ids_engine_apply(world);
+	while (port < 11)
+		reconnect(world, ++port, SECOND);
+	ids_engine_restart(world);
+	assert_false(is_wider(world));
+	world->rule[0].escalate_after = 13;
+	ids_engine_apply(world);
+	reconnect(world, ++port, SECOND);
+	ids_engine_restart(world);
+	assert_false(is_wider(world));
+	reconnect(world, ++port, SECOND);
+	assert_true(is_wider(world));
+	assert_int_equal(sl_ids_blocks_notes(sl_ids_engine_blocks(world->engine))->used, 1); /* why */
 }
 
 static void test_of_each_his_own(void **state)
@@ -327,6 +375,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST("who is blocked on three connections within the time is blocked himself",
 		     test_escalates),
+		TEST("offences are counted on after a restart, each once", test_counts_over_restarts),
+		TEST("offences are counted on when the rule asks for more", test_counts_of_a_changed_rule),
 		TEST("offences further apart than the time are not one too many", test_too_slow),
 		TEST("offences of two subscribers do not add up", test_of_each_his_own),
 		TEST("sessions in quarantine have its rules until its end, those that come later, too",
