@@ -59,6 +59,7 @@ struct sl_ids_engine {
 	uint64_t clear_from; /* number of the block to look at next; 0: this second's round is over */
 	struct sl_ids_held *held;
 	bool orphans_gone;  /* no rule is left of a quarantine of which nothing is known */
+	bool orphans_told;  /* that some could not be taken away */
 	uint64_t second_ns; /* when what is done once a second is due */
 	struct {
 		uint32_t table; /* of the silent keys' round */

@@ -304,9 +304,14 @@ static void take_from(struct sl_ids_engine *engine, const char *imsi, const stru
 	snprintf(request.imsi, sizeof(request.imsi), "%s", imsi);
 	for (uint32_t i = 0; names && i < count; i++)
 		names[i] = ids[i];
-	if (!names || sl_control_deactivate(engine->config.control, &request, NULL, &err) < 0)
+	if (names && sl_control_deactivate(engine->config.control, &request, NULL, &err) == 0)
+		return;
+	/* nobody holds them any more: as those that are found after a start */
+	engine->orphans_gone = false;
+	if (!engine->orphans_told)
 		sl_log(SL_LOG_WARNING, "ids-quarantine-not-ended", "imsi", "%s", imsi, "reason", "%s",
 		       err.text, NULL);
+	engine->orphans_told = true;
 }
 
 /* What no quarantine gives to the subscriber any more. */
@@ -342,7 +347,7 @@ static int look_orphan(const struct sl_session_view *view, void *user)
 	return 0;
 }
 
-/* Given by an agent before this one, for blocks that say no more whose they are. */
+/* Given by an agent before this one, for blocks that say no more whose they are; or not taken away in time. */
 static void take_orphans(struct sl_ids_engine *engine)
 {
 	struct orphan orphan = {.engine = engine};
@@ -395,9 +400,11 @@ void sl_ids_quarantine_follow(struct sl_ids_engine *engine)
 	const uint64_t begun = sl_now_ns();
 	const unsigned int count = HASH_COUNT(engine->held);
 
-	if (!engine->orphans_gone)
+	if (!engine->orphans_gone) {
+		engine->orphans_gone = true;
 		take_orphans(engine);
-	engine->orphans_gone = true;
+		engine->orphans_told = !engine->orphans_gone;
+	}
 	for (unsigned int i = 0; i < FOLLOW_MAX && i < count && !sl_ids_turn_is_over(begun); i++) {
 		struct sl_ids_held *held = engine->held;
 

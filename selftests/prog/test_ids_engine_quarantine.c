@@ -257,6 +257,46 @@ static void test_names_of_the_beginning(void **state)
 	assert_int_equal(has(world, IMSI_A, "moat"), 0);
 }
 
+/* Sixteen rules: twelve bindings beyond those in the policy, of which all sessions together have 256. */
+static int activate_sixteen(struct ids_engine_world *world, const char *imsi, const char *address)
+{
+	struct activation activation;
+	struct rule_spec specs[16];
+	char ids[16][8];
+
+	for (uint32_t i = 0; i < 16; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "r%u", i);
+		specs[i] = (struct rule_spec){.id = ids[i], .version = 1, .precedence = 100 + i};
+	}
+	return world_activate(&world->world, &activation, imsi, address, specs, 16);
+}
+
+/* No room for the session without its quarantine: tried again until there is. */
+static void test_end_without_room(void **state)
+{
+	struct ids_engine_world *world = *state;
+	char imsi[SLUICE_IMSI_SIZE], address[32];
+
+	quarantine(world);
+	world_deactivate(&world->world, IMSI_A, ADDRESS_A, NULL, true);
+	assert_int_equal(activate_sixteen(world, IMSI_A, ADDRESS_A), 0);
+	hold(world, &world->rule[0], IMSI_A);
+	assert_int_equal(has(world, IMSI_A, "jail"), 1);
+	for (int i = 0; i < 20; i++) {
+		snprintf(imsi, sizeof(imsi), "0010100000010%02d", i);
+		snprintf(address, sizeof(address), "192.168.129.%d", 10 + i);
+		assert_int_equal(activate_sixteen(world, imsi, address), 0);
+	}
+	ids_engine_pass(world, 11 * SECOND);
+	assert_int_equal(ids_engine_count(world, SL_IDS_ALERT_UNBLOCK), 1);
+	assert_int_equal(has(world, IMSI_A, "jail"), 1);
+	world_deactivate(&world->world, imsi, address, NULL, true);
+	ids_engine_pass(world, 2 * SECOND);
+	assert_int_equal(has(world, IMSI_A, "jail"), 0);
+	assert_int_equal(has(world, IMSI_A, "walls"), 0);
+	assert_int_equal(has(world, IMSI_A, "r15"), 1);
+}
+
 static void test_rule_gone(void **state)
 {
 	struct ids_engine_world *world = *state;
@@ -386,6 +426,8 @@ int main(void)
 		TEST("what a quarantine gave goes at its end, whatever its list says by then",
 		     test_names_of_the_beginning),
 		TEST("when the rule goes, the rules of its quarantine go", test_rule_gone),
+		TEST("what could not be taken away for want of room goes when there is some",
+		     test_end_without_room),
 		TEST("a restart and a setup change nothing about a quarantine", test_restart),
 		TEST("what is left of a quarantine that ended without the agent goes", test_orphans),
 		TEST("what two quarantines name stays until both have ended", test_two_rules),
