@@ -12,7 +12,7 @@ set -euo pipefail
 build=(clang llvm gcc make pkg-config bpftool libbpf-dev libxdp-dev libelf-dev zlib1g-dev libmnl-dev
 	protobuf-compiler protobuf-c-compiler libprotobuf-dev libprotobuf-c-dev libnghttp2-dev libevent-dev
 	libssl-dev libyaml-dev libjansson-dev uthash-dev linux-libc-dev iproute2)
-test=(libcmocka-dev libclang-rt-14-dev iperf3 iputils-ping curl nftables ethtool tcpdump strace jq procps util-linux
+test=(libcmocka-dev libclang-rt-14-dev iperf3 iputils-ping curl nftables ethtool tcpdump tshark strace jq procps util-linux
 	netcat-openbsd runc mmdebstrap python3 python3-grpcio python3-protobuf python3-yaml python3-prometheus-client protobuf-compiler-grpc nghttp2-client
 	prosody python3-slixmpp openssl nmap masscan)
 bench=(nftables nghttp2-client jq iperf3 ethtool)

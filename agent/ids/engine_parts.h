@@ -94,8 +94,8 @@ void sl_ids_clear_begin(struct sl_ids_engine *engine); /* once a second */
 void sl_ids_clear(struct sl_ids_engine *engine, uint64_t now);
 
 /* --- escalate.c --- */
-void sl_ids_escalate(struct sl_ids_engine *engine, uint64_t now); /* what is pending */
-int sl_ids_escalate_open(struct sl_ids_engine *engine);		  /* what was kept */
+void sl_ids_escalate(struct sl_ids_engine *engine, uint64_t now);	    /* what is pending */
+int sl_ids_escalate_open(struct sl_ids_engine *engine);			    /* what was kept */
 void sl_ids_escalate_gone(struct sl_ids_engine *engine, uint32_t identity); /* the rule is no more */
 void sl_ids_escalate_free(struct sl_ids_engine *engine);
 

@@ -347,7 +347,8 @@ static int look_orphan(const struct sl_session_view *view, void *user)
 	return 0;
 }
 
-/* Given by an agent before this one, for blocks that say no more whose they are; or not taken away in time. */
+/* Given by an agent before this one, for blocks that say no more whose they are; or what found no room to
+ * be taken away. */
 static void take_orphans(struct sl_ids_engine *engine)
 {
 	struct orphan orphan = {.engine = engine};
