@@ -31,10 +31,21 @@ done
 [ ${#runtimes[@]} -gt 0 ] || skip "neither podman nor runc works here: $why"
 
 status_of() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$AGENT_MAIN/status"; }
+ids_rule() { # COUNT
+	echo "ids:"
+	echo "  - {name: flood, match: {direction: uplink, protocol: udp, remote_port: 5003}, track: pair, evidence: {packets: 1},"
+	echo "     limit: {count: $1, window: 60s, kind: exact}, verdict: drop}"
+}
+alerts() { [ "$(cat "$DIR/alerts/eve.json" 2>/dev/null | wc -l)" = "$1" ]; }
+limited_to() { [ "$(ctl -o json ids rules | jq '.rules[0].limits[0].count')" = "$1" ]; }
 count_in "$INET" arrived "ip saddr $(ue4 1) udp dport 5001"
 for RUNTIME in "${runtimes[@]}"; do
 	echo "through $RUNTIME"
-	write_config
+	rm -rf "$DIR/policy" "$DIR/alerts" "$DIR/evidence"
+	mkdir "$DIR/policy"
+	ids_rule 50 >"$DIR/policy/ids.yaml"
+	write_config extra="policy: {directory: $DIR/policy}
+ids: {eve: {file: $DIR/alerts/eve.json}, evidence: {directory: $DIR/evidence}}"
 	container_start
 	# CAP_NET_ADMIN 12, CAP_PERFMON 38, CAP_BPF 39
 	for set in CapPrm CapEff CapBnd; do expect $set 000000c000001000 "$(status_of $set)"; done
@@ -47,6 +58,8 @@ for RUNTIME in "${runtimes[@]}"; do
 	flow uplink permit udp any 5001
 	rule limited 20 5Mbit 5Mbit
 	flow uplink permit udp any 5002
+	rule watched 30
+	flow uplink permit udp any 5003
 	activate
 	before=$(counted "$INET" arrived)
 	sent=$(send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --count 200 --size 800)
@@ -54,6 +67,17 @@ for RUNTIME in "${runtimes[@]}"; do
 	expect "counted" "$sent" "$(used "$(ue4 1)" meter uplink)"
 	sent=$(send_up "$(ue4 1)" "$(host4 1)" --dport 9 --count 30)
 	expect "dropped" "$sent" "$(used "$(ue4 1)" $DEFAULT_DROP uplink_dropped)"
+
+	# a policy directory that changes, alerts and evidence
+	send_up "$(ue4 1)" "$(host4 1)" --dport 5003 --count 80 --rate 400 >/dev/null
+	eventually "the alert" 5 alerts 1
+	[ -n "$(find "$DIR/evidence" -name '*.pcapng' -size +0)" ] || fail "no evidence"
+	ids_rule 5 >"$DIR/policy/ids.yaml"
+	eventually "the changed rule" 5 limited_to 5
+	mv "$DIR/alerts/eve.json" "$DIR/alerts/moved"
+	kill -HUP "$AGENT_MAIN"
+	send_up "$(ue4 1)" "$(host4 2)" --dport 5003 --count 10 --rate 400 >/dev/null
+	eventually "the alert in a new file" 5 alerts 1
 
 	# killed and started again, in a new container
 	kill -KILL "$AGENT_MAIN"
