@@ -75,6 +75,7 @@ struct sl_config {
 		uint64_t eve_max_size;	    /* bytes, 64 KiB to 4 GiB */
 		uint32_t eve_keep;	    /* files beside it, 0 to 99 */
 		char syslog[112];	    /* "unix:/PATH", "udp:ADDRESS:PORT" */
+		bool syslog_cef;	    /* the message is a CEF line; else structured data */
 		char evidence_directory[200]; /* absolute */
 		uint64_t evidence_max_size;   /* bytes, 1 MiB to 1 TiB */
 	} ids;

@@ -113,16 +113,30 @@ static int read_syslog(struct sl_yaml_node node, struct sl_config *config, struc
 	return 0;
 }
 
+static int read_syslog_format(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
+{
+	static const char *const formats[] = {"rfc5424", "cef", NULL};
+	unsigned int choice = 0;
+	int ret = sl_yaml_choice(node, formats, &choice, err);
+
+	if (ret == 0 && sl_yaml_present(node) && !config->ids.syslog[0])
+		return sl_yaml_error(node, err, "there is no syslog; allowed: with syslog");
+	config->ids.syslog_cef = choice == 1;
+	return ret;
+}
+
 int sl_config_read_ids(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
 {
-	static const char *const keys[] = {"alerts_per_second", "eve", "syslog", "evidence", NULL};
+	static const char *const keys[] = {"alerts_per_second", "eve", "syslog", "syslog_format",
+					  "evidence", NULL};
 	int ret;
 
 	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 ||
 	    (ret = sl_yaml_uint32(sl_yaml_get(node, "alerts_per_second"), 2, 100000,
 				  &config->ids.alerts_per_second, err)) < 0 ||
 	    (ret = read_eve(sl_yaml_get(node, "eve"), config, err)) < 0 ||
-	    (ret = read_syslog(sl_yaml_get(node, "syslog"), config, err)) < 0)
+	    (ret = read_syslog(sl_yaml_get(node, "syslog"), config, err)) < 0 ||
+	    (ret = read_syslog_format(sl_yaml_get(node, "syslog_format"), config, err)) < 0)
 		return ret;
 	return read_evidence(sl_yaml_get(node, "evidence"), config, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the IDS tells: one alert, whatever the form in which it goes out
- * (EVE-style JSON lines, RFC 5424 syslog, the gRPC stream, pcapng evidence).
+ * (EVE-style JSON lines, RFC 5424 syslog, CEF, the gRPC stream, pcapng evidence).
  */
 #ifndef SL_IDS_ALERT_H
 #define SL_IDS_ALERT_H

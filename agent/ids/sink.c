@@ -54,7 +54,7 @@ int sl_ids_sink_open(const struct sl_ids_sink_config *config, struct sl_ids_sink
 		rc = sl_line_file_open(config->eve_file, config->eve_max_size, config->eve_keep, &sink->eve,
 				       err);
 	if (rc == 0 && config->syslog[0])
-		rc = sl_ids_syslog_open(config->syslog, &sink->syslog, err);
+		rc = sl_ids_syslog_open(config->syslog, config->syslog_form, &sink->syslog, err);
 	if (rc == 0 && config->evidence_directory[0])
 		rc = sl_ids_evidence_open(config->evidence_directory, config->evidence_max_size,
 					  &sink->evidence, err);

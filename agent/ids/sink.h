@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "ids/alert.h"
+#include "ids/syslog.h"
 
 struct sl_ids_sink;
 
@@ -25,6 +26,7 @@ struct sl_ids_sink_config {
 	 */
 	uint32_t per_second;
 	char syslog[112]; /* "unix:/dev/log", "udp:192.0.2.1:514", "udp:[2001:db8::1]:514"; "": none */
+	enum sl_ids_syslog_form syslog_form;
 	char evidence_directory[200]; /* pcapng, one file a day; "": none */
 	uint64_t evidence_max_size;   /* of the directory: the oldest file goes */
 	void (*on_alert)(const struct sl_ids_alert *alert, void *user); /* may be NULL */

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "ids/cef.h"
 #include "ids/eve.h"
 
 #define RETRY_NS      1000000000ull
@@ -28,6 +29,7 @@ struct sl_ids_syslog {
 		struct sockaddr_in6 v6;
 	} to;
 	socklen_t to_size;
+	enum sl_ids_syslog_form form;
 	int fd;
 	uint64_t retry_ns;
 	uint64_t sent, failed;
@@ -154,15 +156,20 @@ static unsigned int severity_of(const struct sl_ids_alert *alert)
 	return alert->type == SL_IDS_ALERT_UNBLOCK ? 6 : severity + 1;
 }
 
-size_t sl_ids_syslog_format(const struct sl_ids_alert *alert, const char *host, unsigned int pid,
-			    char out[SL_IDS_SYSLOG_SIZE])
+size_t sl_ids_syslog_format(const struct sl_ids_alert *alert, enum sl_ids_syslog_form form, const char *host,
+			    unsigned int pid, char out[SL_IDS_SYSLOG_SIZE])
 {
 	/* the bracket that ends the element must find room */
 	struct text text = {.at = out, .size = SL_IDS_SYSLOG_SIZE - 2};
 	char time[SL_IDS_TIME_TEXT];
 
-	put(&text, "<%u>1 %s %s sluice %u ids-%s [sluice@32473", FACILITY_AUTH * 8 + severity_of(alert),
+	put(&text, "<%u>1 %s %s sluice %u ids-%s ", FACILITY_AUTH * 8 + severity_of(alert),
 	    sl_ids_time_format(alert->time_ns, time), host[0] ? host : "-", pid, sl_ids_event_name(alert));
+	if (form == SL_IDS_SYSLOG_CEF) {
+		put(&text, "- ");
+		return text.used + sl_ids_cef_format(alert, out + text.used, SL_IDS_SYSLOG_SIZE - text.used);
+	}
+	put(&text, "[sluice@32473");
 	put_own(&text, alert);
 	text.size = SL_IDS_SYSLOG_SIZE - 1;
 	put(&text, "] %s", alert->rule);
@@ -223,13 +230,15 @@ static int parse(const char *target, struct sl_ids_syslog *out, struct sl_error 
 	return 0;
 }
 
-int sl_ids_syslog_open(const char *target, struct sl_ids_syslog **out, struct sl_error *err)
+int sl_ids_syslog_open(const char *target, enum sl_ids_syslog_form form, struct sl_ids_syslog **out,
+		       struct sl_error *err)
 {
 	_cleanup_free_ struct sl_ids_syslog *syslog = calloc(1, sizeof(*syslog));
 	int rc;
 
 	if (!syslog)
 		return sl_error(err, ENOMEM, "out of memory");
+	syslog->form = form;
 	rc = parse(target, syslog, err);
 	if (rc < 0)
 		return rc;
@@ -260,7 +269,7 @@ void sl_ids_syslog_send(struct sl_ids_syslog *syslog, const struct sl_ids_alert 
 		syslog->failed++;
 		return;
 	}
-	length = sl_ids_syslog_format(alert, syslog->host, (unsigned int)getpid(), message);
+	length = sl_ids_syslog_format(alert, syslog->form, syslog->host, (unsigned int)getpid(), message);
 	if (sendto(syslog->fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT, &syslog->to.any,
 		   syslog->to_size) == (ssize_t)length) {
 		syslog->sent++;

@@ -51,6 +51,7 @@ int sl_ids_alerts_start(struct sl_agent *agent, struct sl_ids_engine_config *con
 	struct sl_ids_sink_config sink = {
 		.eve_max_size = from->ids.eve_max_size,
 		.eve_keep = from->ids.eve_keep,
+		.syslog_form = from->ids.syslog_cef ? SL_IDS_SYSLOG_CEF : SL_IDS_SYSLOG_STRUCTURED,
 		.per_second = from->ids.alerts_per_second,
 		.evidence_max_size = from->ids.evidence_max_size,
 		.on_alert = on_told,

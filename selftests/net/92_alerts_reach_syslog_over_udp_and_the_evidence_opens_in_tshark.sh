@@ -6,12 +6,11 @@
 
 eve() { jq -c "$1" "$DIR/eve.json"; }
 
-# alerts SYSLOG: an offence of twelve packets, and the end of its block
+# alerts SYSLOG BEGIN END [FORMAT]: what the two messages are, of an offence of twelve packets, and the end of its block
 alerts() {
-	local lines
 	rm -f "$DIR/eve.json" "$DIR/syslog"
 	write_config extra="policy: {directory: $DIR/policy}
-ids: {eve: {file: $DIR/eve.json}, syslog: '$1', evidence: {directory: $DIR/evidence}}"
+ids: {eve: {file: $DIR/eve.json}, syslog: '$1', syslog_format: ${4:-rfc5424}, evidence: {directory: $DIR/evidence}}"
 	agent_start
 	session "$(imsi 1)" "$(ue4 1)"
 	rule all 10
@@ -30,9 +29,8 @@ while True:
 	send_up "$(ue4 1)" "$(host4 1)" --sport 4000 --dport 5001 --count 12 --size 200 --rate 100 >/dev/null
 	lines() { [ "$(grep -c "^<" "$DIR/syslog")" = 2 ]; }
 	eventually "block and unblock" 5 lines
-	expect_text "the message" "^<34>1 20[0-9T:.-]+\+00:00 [^ ]+ sluice [0-9]+ ids-block \[sluice@32473 .*subscriber=\"$(imsi 1)\".*src_ip=\"$(ue4 1)\"" \
-		"$(grep "^<" "$DIR/syslog" | head -1)"
-	expect_text "its end" "ids-unblock \[sluice@32473 .*reason=\"hard\"" "$(grep "^<" "$DIR/syslog" | tail -1)"
+	expect_text "the message" "$2" "$(grep "^<" "$DIR/syslog" | head -1)"
+	expect_text "its end" "$3" "$(grep "^<" "$DIR/syslog" | tail -1)"
 	agent_stop
 }
 
@@ -45,7 +43,13 @@ cat >"$DIR/policy/ids.yaml" <<-END
 	  - {name: flood, match: {direction: uplink, protocol: udp, remote_port: 5001}, track: connection, severity: 1,
 	     limit: {count: 2, window: 1s, kind: exact}, verdict: drop, block: {hard: 1s}, evidence: {packets: 2, headers: 64}}
 END
-alerts udp:127.0.0.1:5514
+head="1 20[0-9T:.-]+\+00:00 [^ ]+ sluice [0-9]+ ids"
+begin="^<34>$head-block \[sluice@32473 .*subscriber=\"$(imsi 1)\".*src_ip=\"$(ue4 1)\""
+end="^<38>$head-unblock \[sluice@32473 .*reason=\"hard\""
+alerts udp:127.0.0.1:5514 "$begin" "$end"
+alerts "udp:[::1]:5514" "$begin" "$end"
+alerts udp:127.0.0.1:5515 "^<34>$head-block - CEF:0\|sluice\|sluiced\|[0-9.]+\|[0-9]+\|block flood\|10\|rt=.* src=$(ue4 1) .* suser=$(imsi 1) " \
+	"^<38>$head-unblock - CEF:0\|.*\|unblock flood\|1\|.* reason=hard " cef
 flow_id=$(eve .flow_id | head -1)
 
 command -v tshark >/dev/null || skip "syslog over UDP is right; no tshark for the evidence"
@@ -59,5 +63,3 @@ while read -r kept length source destination port; do
 	expect "a packet that was kept" "64 $(ue4 1) $(host4 1) 5001" "$kept $source $destination $port"
 	[ "$length" -ge 200 ] || fail "its length is $length"
 done <"$DIR/tshark"
-
-alerts "udp:[::1]:5514"

@@ -44,7 +44,7 @@ static void every_key_is_read(void **state)
 	(void)state;
 	assert_int_equal(
 		read_section("ids: {alerts_per_second: 50, eve: {file: /a/b, max_size: 1MiB, keep: 0},\n"
-			     " syslog: 'udp:[2001:db8::1]:514', evidence: {directory: /c, max_size: 2MiB}}",
+			     " syslog: 'udp:[2001:db8::1]:514', syslog_format: cef, evidence: {directory: /c, max_size: 2MiB}}",
 			     &config, &err),
 		0);
 	assert_int_equal(config.ids.alerts_per_second, 50);
@@ -52,6 +52,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(config.ids.eve_max_size, 1 << 20);
 	assert_int_equal(config.ids.eve_keep, 0);
 	assert_string_equal(config.ids.syslog, "udp:[2001:db8::1]:514");
+	assert_true(config.ids.syslog_cef);
 	assert_string_equal(config.ids.evidence_directory, "/c");
 	assert_int_equal(config.ids.evidence_max_size, 2 << 20);
 }
@@ -70,6 +71,8 @@ static void what_is_wrong_is_named_with_its_value(void **state)
 		{"ids: {eve: {file: /a, max_size: 1KiB}}", "ids.eve.max_size: bad value \"1KiB\""},
 		{"ids: {eve: {file: /a, max_size: 64}}", "ids.eve.max_size: bad value \"64\""},
 		{"ids: {eve: {file: /a, keep: 100}}", "ids.eve.keep"},
+		{"ids: {syslog_format: cef}", "ids.syslog_format: there is no syslog"},
+		{"ids: {syslog: 'unix:/dev/log', syslog_format: leef}", "ids.syslog_format: bad value"},
 		{"ids: {syslog: /dev/log}", "ids.syslog: bad value \"/dev/log\""},
 		{"ids: {syslog: 'udp:gw:514'}", "ids.syslog: bad value \"udp:gw:514\""},
 		{"ids: {syslog: 'udp:192.0.2.1:65536'}", "ids.syslog"},

@@ -247,7 +247,7 @@ static void a_syslog_message_has_the_same_as_structured_data(void **state)
 	size_t length;
 
 	(void)state;
-	length = sl_ids_syslog_format(&alert, "gw.example", 42, text);
+	length = sl_ids_syslog_format(&alert, SL_IDS_SYSLOG_STRUCTURED, "gw.example", 42, text);
 	assert_int_equal(length, strlen(text));
 	read_message(text, &message);
 	assert_int_equal(message.priority, 4 * 8 + 3);
@@ -265,6 +265,20 @@ static void a_syslog_message_has_the_same_as_structured_data(void **state)
 	assert_string_equal(message.text, "xmpp-flood: connection 192.0.2.1:5000 198.51.100.1:5222 tcp");
 }
 
+static void a_cef_line_comes_as_text_without_structured_data(void **state)
+{
+	static const char begin[] = "<35>1 2026-11-25T19:46:48.123456+00:00 gw.example sluice 42 ids-alert - "
+				    "CEF:0|sluice|sluiced|";
+	struct sl_ids_alert alert = some_alert();
+	char text[SL_IDS_SYSLOG_SIZE];
+	size_t length;
+
+	(void)state;
+	length = sl_ids_syslog_format(&alert, SL_IDS_SYSLOG_CEF, "gw.example", 42, text);
+	assert_int_equal(length, strlen(text));
+	assert_memory_equal(text, begin, strlen(begin));
+}
+
 static void quotes_brackets_and_backslashes_are_escaped(void **state)
 {
 	struct sl_ids_alert alert = some_alert();
@@ -274,7 +288,7 @@ static void quotes_brackets_and_backslashes_are_escaped(void **state)
 	(void)state;
 	alert.type = SL_IDS_ALERT_UNBLOCK;
 	alert.reason = "a\"b\\c]d\ne\xc3\xbc";
-	sl_ids_syslog_format(&alert, "", 42, text);
+	sl_ids_syslog_format(&alert, SL_IDS_SYSLOG_STRUCTURED, "", 42, text);
 	read_message(text, &message);
 	assert_string_equal(value_of(&message, "reason"), "a\"b\\c]d?e??");
 	assert_int_equal(message.priority, 4 * 8 + 6);
@@ -294,7 +308,7 @@ static void a_message_that_is_too_long_is_whole_but_for_its_last_values(void **s
 		longest[size] = '\0';
 		alert.key = "k";
 		alert.reason = longest;
-		assert_true(sl_ids_syslog_format(&alert, "h", 1, text) < SL_IDS_SYSLOG_SIZE);
+		assert_true(sl_ids_syslog_format(&alert, SL_IDS_SYSLOG_STRUCTURED, "h", 1, text) < SL_IDS_SYSLOG_SIZE);
 		read_message(text, &message);
 		assert_string_equal(value_of(&message, "rule"), "xmpp-flood");
 	}
@@ -316,11 +330,11 @@ static void targets_are_checked(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_int_equal(sl_ids_syslog_open(good[i], &syslog, &err), 0);
+		assert_int_equal(sl_ids_syslog_open(good[i], SL_IDS_SYSLOG_STRUCTURED, &syslog, &err), 0);
 		sl_ids_syslog_close(syslog);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_true(sl_ids_syslog_open(bad[i], &syslog, &err) < 0);
+		assert_true(sl_ids_syslog_open(bad[i], SL_IDS_SYSLOG_STRUCTURED, &syslog, &err) < 0);
 		assert_non_null(strstr(err.text, bad[i]));
 	}
 }
@@ -335,6 +349,7 @@ int main(void)
 		cmocka_unit_test(texts_of_peers_cannot_end_a_line_or_break_its_json),
 		cmocka_unit_test(other_protocols_have_their_names_and_no_ports),
 		cmocka_unit_test(a_syslog_message_has_the_same_as_structured_data),
+		cmocka_unit_test(a_cef_line_comes_as_text_without_structured_data),
 		cmocka_unit_test(quotes_brackets_and_backslashes_are_escaped),
 		cmocka_unit_test(a_message_that_is_too_long_is_whole_but_for_its_last_values),
 		cmocka_unit_test(targets_are_checked),
