@@ -340,6 +340,15 @@ void sl_watch_pool(struct sl_watchers *watchers, const char *pool, const char *s
 	tell(watchers, &event);
 }
 
+void sl_watch_notify(struct sl_watchers *watchers, Sluice__V1__IdsAlert *alert)
+{
+	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;
+
+	event.event_case = SLUICE__V1__EVENT__EVENT_IDS_NOTIFY;
+	event.ids_notify = alert;
+	tell(watchers, &event);
+}
+
 void sl_watch_policy(struct sl_watchers *watchers)
 {
 	Sluice__V1__Event event = SLUICE__V1__EVENT__INIT;

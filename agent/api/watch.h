@@ -28,6 +28,7 @@ void sl_watch_usage_reported(struct sl_watchers *watchers, size_t records);
 void sl_watch_session_manager(struct sl_watchers *watchers, bool up, const char *reason);
 void sl_watch_policy(struct sl_watchers *watchers);
 void sl_watch_repair(struct sl_watchers *watchers, const struct sl_desired_repair *from);
+void sl_watch_notify(struct sl_watchers *watchers, Sluice__V1__IdsAlert *alert);
 void sl_watch_pool(struct sl_watchers *watchers, const char *pool, const char *state, uint64_t used,
 		   uint64_t size);
 

@@ -8,6 +8,7 @@
 #include "api/admin_ids.h"
 #include "api/message.h"
 #include "ids/eve.h"
+#include "ids/names.h"
 
 struct watcher {
 	struct sl_call *call; /* NULL: free */
@@ -178,4 +179,7 @@ void sl_watch_alert(struct sl_watchers *watchers, const struct sl_ids_alert *ale
 		else
 			watcher->missed = 0;
 	}
+	message.missed = 0;
+	if (strcmp(message.verdict, sl_ids_verdict_name(SLUICE_IDS_NOTIFY)) == 0)
+		sl_watch_notify(watchers, &message);
 }
