@@ -140,7 +140,7 @@ static void a_limit_without_a_window_is_told(void **state)
 	line = sl_ids_eve_format(&alert, &length);
 	assert_non_null(strstr(line, "\"count\":\"open-connections\",\"limit\":100,\"observed\":101,"));
 	free(line);
-	sl_ids_syslog_format(&alert, "gw.example", 42, text);
+	sl_ids_syslog_format(&alert, SL_IDS_SYSLOG_STRUCTURED, "gw.example", 42, text);
 	assert_non_null(strstr(text, " limit=\"100\" observed=\"101\""));
 	assert_null(strstr(text, "window_ms"));
 }
