@@ -20,6 +20,12 @@
 #include "ids_sketch.h"
 #include "ids_walk.h"
 
+/* The packet's time, read once. */
+static __always_inline __u64 ids_now(const struct ids_walk *walk)
+{
+	return walk->now ? walk->now : bpf_ktime_get_ns();
+}
+
 /* --- one rule ------------------------------------------------------------------- */
 
 static __always_inline __u64 ids_units(const struct sluice_ids_rule *rule, const struct ids_walk *walk)
@@ -91,16 +97,18 @@ static __always_inline bool ids_is_known(const struct sluice_ids_rule *rule, con
 	if ((rule->flags & SLUICE_IDS_POLL) || rule->limit[0].kind == SLUICE_IDS_BUCKET)
 		return bpf_map_lookup_elem(&ids_buckets_lru, key);
 	if (rule->limit[0].kind == SLUICE_IDS_EXACT)
-		return bpf_map_lookup_elem(&ids_logs, key);
+		return ids_place_find(&ids_log_keys, key) != IDS_NOWHERE;
 	if (rule->count >= SLUICE_IDS_DISTINCT_REMOTE_PORTS)
 		return bpf_map_lookup_elem(&ids_sets, key);
-	return bpf_map_lookup_elem(&ids_windows, key);
+	return ids_place_find(&ids_window_keys, key) != IDS_NOWHERE;
 }
 
-/* Limits whose state has a lock. */
-static __always_inline enum ids_result ids_ask_locked(const struct sluice_ids_rule *rule,
-						      const struct sluice_ids_limit *limit)
+static __always_inline enum ids_result ids_ask_one(const struct sluice_ids_rule *rule,
+						   const struct sluice_ids_limit *limit,
+						   const struct ids_question *question)
 {
+	if (question->poll || limit->kind == SLUICE_IDS_BUCKET)
+		return (enum ids_result)ids_bucket(limit);
 	if (limit->kind == SLUICE_IDS_EXACT)
 		return (enum ids_result)ids_exact(limit);
 	if (rule->count >= SLUICE_IDS_DISTINCT_REMOTE_PORTS)
@@ -108,31 +116,15 @@ static __always_inline enum ids_result ids_ask_locked(const struct sluice_ids_ru
 	return (enum ids_result)ids_window(limit);
 }
 
-/*
- * IDS_WITHIN, or which limit fires in walk->limit. The first bucket is asked without a call: most
- * rules have one limit. (The others inlined too would take more stack than there is on 6.1.)
- */
+/* IDS_WITHIN, or which limit fires in walk->limit. */
 static __always_inline enum ids_result ids_ask(const struct sluice_ids_rule *rule, struct ids_walk *walk,
-					       struct ids_question *question)
+					       const struct ids_question *question)
 {
-	const struct sluice_ids_limit *limit = rule->limit;
-	enum ids_result result;
+	enum ids_result result = IDS_WITHIN;
 
-	if (!rule->limit_count)
-		return IDS_WITHIN;
-	if (question->poll || limit->kind == SLUICE_IDS_BUCKET)
-		result = ids_bucket_take(&walk->key, limit, question);
-	else
-		result = ids_ask_locked(rule, limit);
-	if (rule->limit_count == 1 || result != IDS_WITHIN)
-		return result;
-	for (__u32 i = 1; i < SLUICE_IDS_LIMITS && i < rule->limit_count; i++) {
+	for (__u32 i = 0; i < SLUICE_IDS_LIMITS && i < rule->limit_count; i++) {
 		walk->key.limit = i;
-		limit = &rule->limit[i];
-		if (question->poll || limit->kind == SLUICE_IDS_BUCKET)
-			result = (enum ids_result)ids_bucket(limit);
-		else
-			result = ids_ask_locked(rule, limit);
+		result = ids_ask_one(rule, &rule->limit[i], question);
 		if (result != IDS_WITHIN) {
 			walk->limit = i;
 			break;
@@ -140,6 +132,13 @@ static __always_inline enum ids_result ids_ask(const struct sluice_ids_rule *rul
 	}
 	walk->key.limit = 0;
 	return result;
+}
+
+/* It does more than tell. */
+static __always_inline bool ids_acts(const struct sluice_ids_rule *rule)
+{
+	return rule->verdict != SLUICE_IDS_ALERT && rule->verdict != SLUICE_IDS_NOTIFY &&
+	       !(rule->flags & SLUICE_IDS_OBSERVE);
 }
 
 /* Whether the key at hand has a block that drops the packet, which is counted then. */
@@ -192,8 +191,7 @@ __weak __noinline int ids_rule(struct __sk_buff *skb, const struct sluice_packet
 	count = bpf_map_lookup_elem(&ids_rule_counts, &slot);
 	if (!rule || !count || !rule->in_use || (!own && (rule->flags & SLUICE_IDS_OVERRIDE)))
 		return 0;
-	walk->acts = rule->verdict != SLUICE_IDS_ALERT && rule->verdict != SLUICE_IDS_NOTIFY &&
-		     !(rule->flags & SLUICE_IDS_OBSERVE);
+	walk->acts = ids_acts(rule);
 	if (walk->dropped && walk->acts)
 		return 0;
 	direction = ids_counts_connections(rule) && walk->events ? walk->opener : walk->direction;
@@ -283,6 +281,63 @@ __weak __noinline int ids_rule(struct __sk_buff *skb, const struct sluice_packet
 	return 0;
 }
 
+/*
+ * The same for what most rules are, and most packets to them: within the one limit of a rule, and of no
+ * block. False: nothing has been counted, and ids_rule is to see to it.
+ */
+static __always_inline bool ids_rule_passes(const struct sluice_packet *packet, struct ids_walk *walk,
+					    __u32 slot)
+{
+	const struct sluice_ids_rule *rule = bpf_map_lookup_elem(&ids_rules, &slot);
+	struct sluice_ids_rule_count *count = bpf_map_lookup_elem(&ids_rule_counts, &slot);
+	const struct sluice_ids_limit *limit;
+	struct ids_question *question;
+	enum ids_result result;
+	int match;
+
+	if (!rule || !count || !rule->in_use || rule->sketch || rule->limit_count != 1 ||
+	    rule->flags & (SLUICE_IDS_POLL | SLUICE_IDS_OVERRIDE) ||
+	    rule->count > SLUICE_IDS_PAYLOAD_PACKETS || !rule->match_count)
+		return false;
+	match = ids_match_slot(packet, walk, rule->first_match, walk->direction);
+	if (match != IDS_MATCH_YES)
+		return match == IDS_MATCH_NOT && rule->match_count == 1;
+	question = &walk->question;
+	question->units = ids_units(rule, walk);
+	if (!question->units)
+		return false;
+	walk->now = question->now = ids_now(walk);
+	question->revision = rule->revision;
+	ids_key_put(walk, rule->identity, rule->track, rule->prefix4, rule->prefix6);
+	if (rule->blocks && ids_acts(rule)) {
+		/* what is tracked is not what is blocked, or not all of it */
+		if (rule->escalate || rule->verdict == SLUICE_IDS_DROP_CONNECTION)
+			return false;
+		if (bpf_map_lookup_elem(&ids_blocks, &walk->key))
+			return false;
+	}
+	limit = &rule->limit[0];
+	switch (limit->kind) {
+	case SLUICE_IDS_BUCKET:
+		result = ids_bucket_take_known(&walk->key, limit, question);
+		break;
+	case SLUICE_IDS_EXACT:
+		result = ids_exact_take_known(&walk->key, limit, question);
+		break;
+	case SLUICE_IDS_SLIDING:
+	case SLUICE_IDS_FIXED:
+		result = ids_window_take_known(&walk->key, limit, question);
+		break;
+	default: /* EWMA counts what is in excess */
+		return false;
+	}
+	if (result != IDS_WITHIN)
+		return false;
+	count->matched.bytes += walk->bytes;
+	count->matched.packets += walk->packets;
+	return true;
+}
+
 /* --- the stage ------------------------------------------------------------------- */
 
 /* Blocks of operators: at most one of each kind of subject. */
@@ -335,13 +390,14 @@ static __noinline void ids_mirror(struct __sk_buff *skb, __u32 slot)
 		bpf_clone_redirect(skb, steer->ifindex, 0);
 }
 
+/* What a rule that lets the packet pass asks of it. The clock is read when one matches: it is dear. */
 static __always_inline void ids_fill(struct ids_walk *walk, const struct sluice_packet *packet, __u32 session,
 				     __u32 usage, __u32 way)
 {
 	__u32 direction = way & 1;
 	bool uplink = direction == SLUICE_UPLINK;
 
-	walk->now = bpf_ktime_get_ns();
+	walk->now = 0;
 	walk->session = session;
 	walk->usage = usage;
 	walk->apn = way >> 8;
@@ -349,11 +405,6 @@ static __always_inline void ids_fill(struct ids_walk *walk, const struct sluice_
 	walk->payload = ids_payload(packet);
 	walk->bytes = packet->bytes;
 	walk->packets = packet->packets;
-	walk->events = 0;
-	walk->opener = 0;
-	walk->steer = 0;
-	walk->source_port = packet->source_port;
-	walk->destination_port = packet->destination_port;
 	walk->local_port = uplink ? packet->source_port : packet->destination_port;
 	walk->remote_port = uplink ? packet->destination_port : packet->source_port;
 	walk->family = packet->family;
@@ -361,25 +412,87 @@ static __always_inline void ids_fill(struct ids_walk *walk, const struct sluice_
 	walk->tcp_flags = packet->tcp_flags;
 	walk->has_tcp = packet->has_tcp;
 	walk->has_ports = packet->has_ports;
-	walk->l3 = packet->network == 0;
-	walk->dropped = 0;
 	walk->made = 0;
 	ids_load_address(walk->local, uplink ? packet->source : packet->destination);
 	ids_load_address(walk->remote, uplink ? packet->destination : packet->source);
 }
 
-/*
- * The reason for which the packet is dropped, or 0. A global function, which the verifier walks by
- * itself and not once more for each way that leads to it.
- */
-int ids_judge(struct __sk_buff *skb, const struct sluice_packet *packet, __u32 session, __u32 usage,
-	      __u32 way);
+/* And what the others do. */
+static __always_inline void ids_fill_rest(struct ids_walk *walk, const struct __sk_buff *skb,
+					  const struct sluice_packet *packet)
+{
+	walk->now = ids_now(walk);
+	walk->ifindex = skb->ifindex;
+	walk->events = 0;
+	walk->opener = 0;
+	walk->steer = 0;
+	walk->source_port = packet->source_port;
+	walk->destination_port = packet->destination_port;
+	walk->l3 = packet->network == 0;
+	walk->dropped = 0;
+}
 
-__weak __noinline int ids_judge(struct __sk_buff *skb, const struct sluice_packet *packet, __u32 session,
-				__u32 usage, __u32 way)
+/* Rules that ids_pass looks at: the verifier walks 18,000 instructions for each. The rest is ids_judge's. */
+#define IDS_PASSES 8
+
+/* Of ids_pass: no reason for a drop. */
+#define IDS_FURTHER 0x100
+
+/*
+ * 0, the packet passes, or IDS_FURTHER: ids_judge has to be asked. What most packets need of the stage, and
+ * one call; beside ids_judge and not above it, so that their frames do not add up. Both are global functions,
+ * which the verifier walks by themselves and not once more for each way that leads to them.
+ */
+int ids_pass(struct __sk_buff *skb, const struct sluice_packet *packet, __u32 session, __u32 usage,
+	     __u32 way);
+
+__weak __noinline int ids_pass(struct __sk_buff *skb, const struct sluice_packet *packet, __u32 session,
+			       __u32 usage, __u32 way)
 {
 	const struct sluice_ids_settings *setting;
 	const struct sluice_session_record *record;
+	const struct sluice_ids_order *order;
+	struct ids_walk *walk;
+	__u64 candidates;
+	__u32 slot = 0, current, further;
+
+	setting = bpf_map_lookup_elem(&ids_settings, &slot);
+	walk = bpf_map_lookup_elem(&ids_walks, &slot);
+	if (!packet || !walk || !setting)
+		return 0;
+	current = setting->current & 1;
+	order = &setting->order[current];
+	candidates = order->candidates[way & 1][packet->protocol];
+	further = setting->overrides | setting->operator_tracks | setting->connections;
+	if (!candidates && !further)
+		return 0;
+	record = bpf_map_lookup_elem(&sessions, &session);
+	if (!record)
+		return 0;
+	ids_fill(walk, packet, session, usage, way);
+	ids_copy(walk->imsi, record->imsi);
+	walk->current = current;
+	walk->candidates = candidates;
+	if (further)
+		return IDS_FURTHER;
+	for (int i = 0; i < IDS_PASSES; i++) {
+		if (!candidates)
+			return 0;
+		slot = order->slot[ids_bits((candidates & -candidates) - 1) % SLUICE_IDS_RULES];
+		if (!ids_rule_passes(packet, walk, slot))
+			break;
+		candidates &= candidates - 1;
+	}
+	walk->candidates = candidates;
+	return IDS_FURTHER;
+}
+
+/* The reason for which the packet is dropped, or 0: by the rules that ids_pass has left. */
+int ids_judge(struct __sk_buff *skb, const struct sluice_packet *packet);
+
+__weak __noinline int ids_judge(struct __sk_buff *skb, const struct sluice_packet *packet)
+{
+	const struct sluice_ids_settings *setting;
 	const struct sluice_ids_order *order;
 	struct ids_walk *walk;
 	__u32 slot = 0;
@@ -388,15 +501,10 @@ __weak __noinline int ids_judge(struct __sk_buff *skb, const struct sluice_packe
 	walk = bpf_map_lookup_elem(&ids_walks, &slot);
 	if (!packet || !walk || !setting)
 		return 0;
-	ids_fill(walk, packet, session, usage, way);
-	record = bpf_map_lookup_elem(&sessions, &walk->session);
-	if (!record)
-		return 0;
-	order = &setting->order[setting->current & 1];
-	walk->ifindex = skb->ifindex;
-	ids_copy(walk->imsi, record->imsi);
+	/* what ids_pass has read: another one has other rules at these places */
+	order = &setting->order[walk->current & 1];
+	ids_fill_rest(walk, skb, packet);
 	walk->overrides = !!setting->overrides;
-	walk->candidates = order->candidates[walk->direction & 1][walk->protocol];
 	if (setting->connections && walk->has_ports) {
 		ids_key_make(walk, 0, SLUICE_IDS_CONNECTION, 0, 0);
 		walk->events = ids_connection(&walk->key, packet, walk->now, walk->direction, &walk->opener);
@@ -422,6 +530,15 @@ __weak __noinline int ids_judge(struct __sk_buff *skb, const struct sluice_packe
 	else if (walk->steer)
 		ids_mirror(skb, walk->steer - 1);
 	return walk->dropped;
+}
+
+/* The reason for which the packet is dropped, or 0. */
+static __always_inline int ids_ask_all(struct __sk_buff *skb, const struct sluice_packet *packet,
+				       __u32 session, __u32 usage, __u32 way)
+{
+	int result = ids_pass(skb, packet, session, usage, way);
+
+	return result == IDS_FURTHER ? ids_judge(skb, packet) : result;
 }
 
 /* Whether there is anything to ask: what every packet pays while there are no rules. */

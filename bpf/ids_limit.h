@@ -8,7 +8,7 @@
 #ifndef SLUICE_BPF_IDS_LIMIT_H
 #define SLUICE_BPF_IDS_LIMIT_H
 
-#include "ids_maps.h"
+#include "ids_place.h"
 
 /* As for meters: an attempt fails only where another succeeds. */
 #define IDS_TRIES 16
@@ -30,16 +30,6 @@ struct ids_question {
 	__u8 poll;
 	__u8 created; /* the state is new */
 };
-
-static __always_inline void ids_table_grew(__u32 table, bool made, bool refused)
-{
-	struct sluice_ids_table_count *count = bpf_map_lookup_elem(&ids_table_counts, &table);
-
-	if (!count)
-		return;
-	count->made += made;
-	count->refused += refused;
-}
 
 static __always_inline const struct ids_blank *ids_blank(void)
 {
@@ -82,7 +72,7 @@ static __always_inline struct sluice_ids_bucket *ids_bucket_of(const struct slui
 	if (question->outside)
 		return ids_find_or_make(sluice_ids_bucket, &ids_buckets_lru, SLUICE_IDS_TABLE_BUCKETS_LRU,
 					key);
-	return ids_find_or_make(sluice_ids_bucket, &ids_buckets, SLUICE_IDS_TABLE_BUCKETS, key);
+	return ids_state_of(&ids_bucket_keys, &ids_buckets, SLUICE_IDS_TABLE_BUCKETS, key, question->now);
 }
 
 /* What is written is compared with what was read before the revision was: who was faster is not undone. */
@@ -99,24 +89,14 @@ static __always_inline void ids_bucket_renew(struct sluice_ids_bucket *state, __
 	*(volatile __u32 *)&state->revision = revision;
 }
 
-static __always_inline enum ids_result ids_bucket_take(const struct sluice_ids_key *key,
+/* IDS_EXCESS, too, if others were faster so often: never beyond the limit, and the caller counts it. */
+static __always_inline enum ids_result ids_bucket_swap(struct sluice_ids_bucket *state,
 						       const struct sluice_ids_limit *limit,
-						       struct ids_question *question)
+						       struct ids_question *question, int tries)
 {
-	struct sluice_ids_bucket *state;
-	__u64 now, next;
+	__u64 now = sluice_meter_ticks(question->now), next;
 
-	state = ids_bucket_of(key, question);
-	if (!state)
-		return IDS_FULL;
-	now = sluice_meter_ticks(question->now);
-	ids_bucket_renew(state, question->revision);
-	state->last_ns = question->now;
-	if (question->poll) {
-		__sync_fetch_and_add(&state->counted, question->units);
-		return IDS_WITHIN;
-	}
-	for (int i = 0; i < IDS_TRIES; i++) {
+	for (int i = 0; i < tries; i++) {
 		__u64 before = *(volatile __u64 *)&state->tat;
 
 		if (!sluice_ids_conforms(limit, before, now, question->units, &next)) {
@@ -129,8 +109,39 @@ static __always_inline enum ids_result ids_bucket_take(const struct sluice_ids_k
 		if (__sync_val_compare_and_swap(&state->tat, before, next) == before)
 			return IDS_WITHIN;
 	}
-	/* never beyond the limit, and never in silence: the caller counts it */
 	return IDS_EXCESS;
+}
+
+static __always_inline enum ids_result ids_bucket_take(const struct sluice_ids_key *key,
+						       const struct sluice_ids_limit *limit,
+						       struct ids_question *question)
+{
+	struct sluice_ids_bucket *state = ids_bucket_of(key, question);
+
+	if (!state)
+		return IDS_FULL;
+	ids_bucket_renew(state, question->revision);
+	state->last_ns = question->now;
+	if (question->poll) {
+		__sync_fetch_and_add(&state->counted, question->units);
+		return IDS_WITHIN;
+	}
+	return ids_bucket_swap(state, limit, question, IDS_TRIES);
+}
+
+/* Only of a key that has a state, and of this revision; all else is not IDS_WITHIN, and has changed nothing.
+ */
+static __always_inline enum ids_result ids_bucket_take_known(const struct sluice_ids_key *key,
+							     const struct sluice_ids_limit *limit,
+							     struct ids_question *question)
+{
+	__u32 place = ids_place_find(&ids_bucket_keys, key);
+	struct sluice_ids_bucket *state = bpf_map_lookup_elem(&ids_buckets, &place);
+
+	if (!state || *(volatile __u32 *)&state->revision != question->revision)
+		return IDS_FULL;
+	state->last_ns = question->now;
+	return ids_bucket_swap(state, limit, question, 1);
 }
 
 /* `steps`: at most `count`. Neither a division, which is dear, nor a branch, which the verifier would follow.
@@ -142,30 +153,31 @@ static __always_inline __u32 ids_log_place(__u32 next, __u32 steps, __u32 count)
 	return ((__u32)beyond + (count & (__u32)(beyond >> 31))) & (SLUICE_IDS_LOG - 1);
 }
 
-static __always_inline enum ids_result ids_exact_take(const struct sluice_ids_key *key,
-						      const struct sluice_ids_limit *limit,
-						      struct ids_question *question)
+/* `known`: IDS_FULL for a state of another revision, which else begins anew, and for more than one unit. */
+static __always_inline enum ids_result ids_exact_log(struct sluice_ids_log *state,
+						     const struct sluice_ids_limit *limit,
+						     struct ids_question *question, bool known)
 {
-	struct sluice_ids_log *state;
 	__u64 now, window, units, last;
 	__u32 count, revision, next;
 	enum ids_result result = IDS_EXCESS;
 
-	state = ids_find_or_make(sluice_ids_log, &ids_logs, SLUICE_IDS_TABLE_LOGS, key);
-	if (!state)
-		return IDS_FULL;
 	now = question->now;
 	units = question->units;
 	window = limit->window_ns;
 	revision = question->revision;
 	count = (__u32)limit->count;
-	if (!count || count > SLUICE_IDS_LOG)
+	if (!count || count > SLUICE_IDS_LOG || (known && units != 1))
 		return IDS_FULL;
 	question->observed = count + units;
 	if (units > count)
 		return IDS_EXCESS;
 	bpf_spin_lock(&state->lock);
 	if (state->revision != revision) {
+		if (known) {
+			bpf_spin_unlock(&state->lock);
+			return IDS_FULL;
+		}
 		if (state->revision)
 			ids_clear(state->at, SLUICE_IDS_LOG);
 		state->next = 0;
@@ -178,7 +190,7 @@ static __always_inline enum ids_result ids_exact_take(const struct sluice_ids_ke
 		/* another CPU, whose clock was read later, was faster: entries are in order all the same */
 		if (now < state->last_ns)
 			now = state->last_ns;
-		for (__u32 i = 0; i < SLUICE_IDS_LOG && i < units; i++)
+		for (__u32 i = 0; i < (known ? 1 : SLUICE_IDS_LOG) && i < units; i++)
 			state->at[ids_log_place(next, i, count)] = now;
 		state->next = ids_log_place(next, (__u32)units, count);
 		state->last_ns = now;
@@ -188,26 +200,48 @@ static __always_inline enum ids_result ids_exact_take(const struct sluice_ids_ke
 	return result;
 }
 
+static __always_inline enum ids_result ids_exact_take(const struct sluice_ids_key *key,
+						      const struct sluice_ids_limit *limit,
+						      struct ids_question *question)
+{
+	struct sluice_ids_log *state =
+		ids_state_of(&ids_log_keys, &ids_logs, SLUICE_IDS_TABLE_LOGS, key, question->now);
+
+	return state ? ids_exact_log(state, limit, question, false) : IDS_FULL;
+}
+
+static __always_inline enum ids_result ids_exact_take_known(const struct sluice_ids_key *key,
+							    const struct sluice_ids_limit *limit,
+							    struct ids_question *question)
+{
+	__u32 place = ids_place_find(&ids_log_keys, key);
+	struct sluice_ids_log *state = bpf_map_lookup_elem(&ids_logs, &place);
+
+	return state ? ids_exact_log(state, limit, question, true) : IDS_FULL;
+}
+
 /*
  * SLIDING has parts of a seventh of the window: the eight that are kept reach back by the
  * whole window at least, so that no interval of that length sees more than `count`.
  */
-static __always_inline enum ids_result ids_window_take(const struct sluice_ids_key *key,
-						       const struct sluice_ids_limit *limit,
-						       struct ids_question *question)
+static __always_inline enum ids_result ids_window_count(struct sluice_ids_window *state,
+							const struct sluice_ids_limit *limit,
+							struct ids_question *question, bool known)
 {
-	struct sluice_ids_window *state;
 	__u64 now, part = 0, sum = 0;
 	enum ids_result result = IDS_EXCESS;
 
-	state = ids_find_or_make(sluice_ids_window, &ids_windows, SLUICE_IDS_TABLE_WINDOWS, key);
-	if (!state || !limit->window_ns)
+	if (!limit->window_ns)
 		return IDS_FULL;
 	now = question->now;
 	if (limit->kind == SLUICE_IDS_SLIDING)
 		part = now / (limit->window_ns / (SLUICE_IDS_PARTS - 1) + 1);
 	bpf_spin_lock(&state->lock);
 	if (state->revision != question->revision) {
+		if (known) {
+			bpf_spin_unlock(&state->lock);
+			return IDS_FULL;
+		}
 		ids_clear(state->count, SLUICE_IDS_PARTS);
 		state->part = limit->kind == SLUICE_IDS_SLIDING ? part : now;
 		state->last_ns = now;
@@ -216,7 +250,11 @@ static __always_inline enum ids_result ids_window_take(const struct sluice_ids_k
 	if (limit->kind == SLUICE_IDS_SLIDING) {
 		__u64 steps = part > state->part ? part - state->part : 0;
 
-		for (__u32 i = 0; i < SLUICE_IDS_PARTS; i++)
+		if (known && steps) {
+			bpf_spin_unlock(&state->lock);
+			return IDS_FULL;
+		}
+		for (__u32 i = 0; i < (known ? 0 : SLUICE_IDS_PARTS); i++)
 			if (i < steps)
 				state->count[(state->part + 1 + i) & (SLUICE_IDS_PARTS - 1)] = 0;
 		if (steps)
@@ -253,6 +291,26 @@ static __always_inline enum ids_result ids_window_take(const struct sluice_ids_k
 	bpf_spin_unlock(&state->lock);
 	question->observed = sum;
 	return result;
+}
+
+static __always_inline enum ids_result ids_window_take(const struct sluice_ids_key *key,
+						       const struct sluice_ids_limit *limit,
+						       struct ids_question *question)
+{
+	struct sluice_ids_window *state =
+		ids_state_of(&ids_window_keys, &ids_windows, SLUICE_IDS_TABLE_WINDOWS, key, question->now);
+
+	return state ? ids_window_count(state, limit, question, false) : IDS_FULL;
+}
+
+static __always_inline enum ids_result ids_window_take_known(const struct sluice_ids_key *key,
+							     const struct sluice_ids_limit *limit,
+							     struct ids_question *question)
+{
+	__u32 place = ids_place_find(&ids_window_keys, key);
+	struct sluice_ids_window *state = bpf_map_lookup_elem(&ids_windows, &place);
+
+	return state ? ids_window_count(state, limit, question, true) : IDS_FULL;
 }
 
 static __always_inline __u32 ids_bits(__u64 word)

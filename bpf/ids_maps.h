@@ -5,7 +5,7 @@
 
 #include "maps.h"
 
-#include "sluice/ids.h"
+#include "sluice/ids_places.h"
 
 #define IDS_TABLE(name, kind, key_type, value_type) \
 	struct {                                    \
@@ -25,13 +25,34 @@ SLUICE_ARRAY(ids_dropped, struct sluice_counter);
 
 IDS_TABLE(ids_blocks, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_block);
 IDS_TABLE(ids_overrides, BPF_MAP_TYPE_HASH, struct sluice_ids_override, __u32);
-IDS_TABLE(ids_buckets, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_bucket);
 /* Keys that come from outside: the least used gives way. */
 IDS_TABLE(ids_buckets_lru, BPF_MAP_TYPE_LRU_HASH, struct sluice_ids_key, struct sluice_ids_bucket);
-IDS_TABLE(ids_windows, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_window);
-IDS_TABLE(ids_logs, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_log);
 IDS_TABLE(ids_sets, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_set);
 IDS_TABLE(ids_connections, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_connection);
+
+/* States by place, and whose they are; those that have a lock cannot be in the agent's memory. */
+#define IDS_STATES(name, flags, value_type)       \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
+		__uint(map_flags, flags);         \
+		__uint(max_entries, 1);           \
+		__type(key, __u32);               \
+		__type(value, value_type);        \
+	} name __weak SEC(".maps")
+
+IDS_STATES(ids_bucket_keys, BPF_F_MMAPABLE, struct sluice_ids_group);
+IDS_STATES(ids_buckets, BPF_F_MMAPABLE, struct sluice_ids_bucket);
+IDS_STATES(ids_window_keys, BPF_F_MMAPABLE, struct sluice_ids_group);
+IDS_STATES(ids_windows, 0, struct sluice_ids_window);
+IDS_STATES(ids_log_keys, BPF_F_MMAPABLE, struct sluice_ids_group);
+IDS_STATES(ids_logs, 0, struct sluice_ids_log);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLUICE_IDS_PLACE_LOCKS);
+	__type(key, __u32);
+	__type(value, struct sluice_ids_place_lock);
+} ids_place_locks __weak SEC(".maps");
 
 /* Written by the agent alone: what outlives a block. */
 IDS_TABLE(ids_offenders, BPF_MAP_TYPE_HASH, struct sluice_ids_key, struct sluice_ids_offender);
@@ -57,7 +78,7 @@ struct {
 
 /* Values to begin with, too long for the stack; never written. */
 struct ids_blank {
-	__u64 zero[sizeof(struct sluice_ids_log) / 8]; /* the longest */
+	__u64 zero[sizeof(struct sluice_ids_set) / 8]; /* the longest */
 };
 IDS_TABLE(ids_blanks, BPF_MAP_TYPE_ARRAY, __u32, struct ids_blank);
 

@@ -12,8 +12,8 @@ static __always_inline enum sluice_drop_reason ids_stage(struct __sk_buff *skb,
 {
 	if (!ids_is_active())
 		return SLUICE_DROP_NONE;
-	return (enum sluice_drop_reason)ids_judge(skb, packet, decision->session, decision->usage,
-						  direction | decision->apn << 8);
+	return (enum sluice_drop_reason)ids_ask_all(skb, packet, decision->session, decision->usage,
+						    direction | decision->apn << 8);
 }
 
 #endif

@@ -46,7 +46,7 @@ struct ids_walk {
 	/* here because the stack of all calls together is short */
 	struct ids_question question;
 	struct sluice_ids_override override;
-	__u32 reserved;
+	__u32 current; /* which struct sluice_ids_order */
 	struct sluice_ids_block block;
 };
 

@@ -17,6 +17,7 @@ static const struct {
 #define TABLE(table, name, map, value) \
 	[table] = {name, map, sizeof(struct sluice_ids_key), sizeof(struct value)}
 	TABLE(SL_IDS_BLOCKS, "ids_blocks", SL_MAP_IDS_BLOCKS, sluice_ids_block),
+	/* the maps of states: their keys are in datapath->ids_places */
 	TABLE(SL_IDS_BUCKETS, "ids_buckets", SL_MAP_IDS_BUCKETS, sluice_ids_bucket),
 	TABLE(SL_IDS_BUCKETS_LRU, "ids_buckets_lru", SL_MAP_IDS_BUCKETS_LRU, sluice_ids_bucket),
 	TABLE(SL_IDS_WINDOWS, "ids_windows", SL_MAP_IDS_WINDOWS, sluice_ids_window),
@@ -51,32 +52,53 @@ static int table_fd(const struct sl_datapath *datapath, enum sl_ids_map table)
 	return datapath->map_fd[tables[table].map];
 }
 
+/* NULL: a table of the kernel's. */
+static const struct sl_places *places_of(const struct sl_datapath *datapath, enum sl_ids_map table)
+{
+	return table == SL_IDS_BUCKETS || table == SL_IDS_WINDOWS || table == SL_IDS_LOGS
+		       ? &datapath->ids_places[table]
+		       : NULL;
+}
+
 uint32_t sl_ids_table_size(struct sl_datapath *datapath, enum sl_ids_map table)
 {
+	const struct sl_places *places = places_of(datapath, table);
 	struct bpf_map_info info = {0};
 	__u32 size = sizeof(info);
 
+	if (places)
+		return sl_places_keys(places->elements);
 	return bpf_obj_get_info_by_fd(table_fd(datapath, table), &info, &size) < 0 ? 0 : info.max_entries;
 }
 
 int sl_ids_get(struct sl_datapath *datapath, enum sl_ids_map table, const void *key, void *value)
 {
-	return bpf_map_lookup_elem(table_fd(datapath, table), key, value);
+	const struct sl_places *places = places_of(datapath, table);
+
+	return places ? sl_places_get(places, key, value)
+		      : bpf_map_lookup_elem(table_fd(datapath, table), key, value);
 }
 
 int sl_ids_set(struct sl_datapath *datapath, enum sl_ids_map table, const void *key, const void *value,
 	       uint64_t flags)
 {
-	return bpf_map_update_elem(table_fd(datapath, table), key, value, flags);
+	const struct sl_places *places = places_of(datapath, table);
+
+	return places ? sl_places_set(places, key, value, flags)
+		      : bpf_map_update_elem(table_fd(datapath, table), key, value, flags);
 }
 
 int sl_ids_delete(struct sl_datapath *datapath, enum sl_ids_map table, const void *key)
 {
-	return bpf_map_delete_elem(table_fd(datapath, table), key);
+	const struct sl_places *places = places_of(datapath, table);
+
+	return places ? sl_places_delete(places, key) : bpf_map_delete_elem(table_fd(datapath, table), key);
 }
 
 int sl_ids_take(struct sl_datapath *datapath, enum sl_ids_map table, const void *key, void *value)
 {
+	if (places_of(datapath, table))
+		return -EOPNOTSUPP;
 	return bpf_map_lookup_and_delete_elem(table_fd(datapath, table), key, value);
 }
 
@@ -87,6 +109,8 @@ int sl_ids_set_many(struct sl_datapath *datapath, enum sl_ids_map table, const v
 	int r;
 
 	*done = 0;
+	if (places_of(datapath, table))
+		return -EOPNOTSUPP;
 	if (count == 0)
 		return 0;
 	r = bpf_map_update_batch(table_fd(datapath, table), keys, values, &number, NULL);
@@ -100,8 +124,8 @@ int sl_ids_set_many(struct sl_datapath *datapath, enum sl_ids_map table, const v
 /* Whole buckets are read: a step must have room for the fullest. */
 #define WALK_LEAST 128
 
-int sl_ids_walk(struct sl_datapath *datapath, enum sl_ids_map table, uint64_t *position, uint32_t max,
-		int (*visit)(const void *key, void *value, void *user), void *user)
+static int walk_kernel(struct sl_datapath *datapath, enum sl_ids_map table, uint64_t *position, uint32_t max,
+		       int (*visit)(const void *key, void *value, void *user), void *user)
 {
 	const size_t key_size = tables[table].key_size, value_size = tables[table].value_size;
 	const uint32_t room = max < WALK_LEAST ? WALK_LEAST : max;
@@ -125,6 +149,15 @@ int sl_ids_walk(struct sl_datapath *datapath, enum sl_ids_map table, uint64_t *p
 			return stop;
 	}
 	return 0;
+}
+
+int sl_ids_walk(struct sl_datapath *datapath, enum sl_ids_map table, uint64_t *position, uint32_t max,
+		int (*visit)(const void *key, void *value, void *user), void *user)
+{
+	const struct sl_places *places = places_of(datapath, table);
+
+	return places ? sl_places_walk(places, position, max, visit, user)
+		      : walk_kernel(datapath, table, position, max, visit, user);
 }
 
 /* --- counts -------------------------------------------------------------------- */

@@ -4,8 +4,9 @@
  * tables by key, the ring of events.
  *
  * Packets write tables at the same time. An entry that is taken out may, until a grace period later,
- * still be written by a packet that had found it, and the kernel may have given its place to another
- * key meanwhile: take out what has been silent.
+ * still be written by a packet that had found it, and of all tables but BUCKETS, WINDOWS and LOGS
+ * (sluice/ids_places.h) the kernel may have given its place to another key meanwhile: take out what has been
+ * silent.
  */
 #ifndef SL_DATAPATH_IDS_MAPS_H
 #define SL_DATAPATH_IDS_MAPS_H
@@ -68,15 +69,15 @@ enum sl_ids_write {
 int sl_ids_set(struct sl_datapath *datapath, enum sl_ids_map table, const void *key, const void *value,
 	       uint64_t flags);
 int sl_ids_delete(struct sl_datapath *datapath, enum sl_ids_map table, const void *key);
-/* Takes the entry out and says what was in it last. -ENOENT. */
+/* Takes the entry out and says what was in it last. -ENOENT; -EOPNOTSUPP: BUCKETS, WINDOWS and LOGS. */
 int sl_ids_take(struct sl_datapath *datapath, enum sl_ids_map table, const void *key, void *value);
 
 /*
  * `count` entries in one system call, in order; *done of them are set (also on failure). Existing ones are
- * replaced. -E2BIG: the table is full.
+ * replaced. -E2BIG: the table is full; -EOPNOTSUPP as above.
  */
-int sl_ids_set_many(struct sl_datapath *datapath, enum sl_ids_map table, const void *keys,
-		    const void *values, uint32_t count, uint32_t *done);
+int sl_ids_set_many(struct sl_datapath *datapath, enum sl_ids_map table, const void *keys, const void *values,
+		    uint32_t count, uint32_t *done);
 
 /*
  * Calls visit for about `max` entries from *position on, which is 0 at the start and opaque after it; 0

@@ -8,6 +8,7 @@
 
 #include "datapath/datapath.h"
 #include "datapath/ids_maps.h"
+#include "datapath/places.h"
 #include "datapath/index.h"
 
 #define SL_BPFFS "/sys/fs/bpf"
@@ -54,10 +55,14 @@ enum sl_map {
 	SL_MAP_IDS_OFFENDERS,
 	SL_MAP_IDS_NOTES,
 	SL_MAP_IDS_OVERRIDES,
+	SL_MAP_IDS_BUCKET_KEYS,
 	SL_MAP_IDS_BUCKETS,
 	SL_MAP_IDS_BUCKETS_LRU,
+	SL_MAP_IDS_WINDOW_KEYS,
 	SL_MAP_IDS_WINDOWS,
+	SL_MAP_IDS_LOG_KEYS,
 	SL_MAP_IDS_LOGS,
+	SL_MAP_IDS_PLACE_LOCKS,
 	SL_MAP_IDS_SETS,
 	SL_MAP_IDS_CONNECTIONS,
 	SL_MAP_IDS_SKETCH,
@@ -208,6 +213,7 @@ struct sl_datapath {
 	struct sl_ids_arrays ids;
 	struct sluice_counter *ids_dropped;
 	uint32_t ids_dropped_size;
+	struct sl_places ids_places[SLUICE_IDS_TABLES]; /* of those that have any */
 	struct ring_buffer *ids_ring;
 	void (*on_ids)(const struct sluice_ids_event *event, void *user);
 	void *on_ids_user;

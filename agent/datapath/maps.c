@@ -76,11 +76,15 @@ static const struct {
 	[SL_MAP_IDS_NOTES] = HASH("ids_notes", sluice_ids_key, sluice_ids_note),
 	[SL_MAP_IDS_OVERRIDES] = {"ids_overrides", BPF_MAP_TYPE_HASH, sizeof(struct sluice_ids_override),
 				  sizeof(uint32_t)},
-	[SL_MAP_IDS_BUCKETS] = HASH("ids_buckets", sluice_ids_key, sluice_ids_bucket),
+	[SL_MAP_IDS_BUCKET_KEYS] = ARRAY("ids_bucket_keys", sluice_ids_group),
+	[SL_MAP_IDS_BUCKETS] = ARRAY("ids_buckets", sluice_ids_bucket),
 	[SL_MAP_IDS_BUCKETS_LRU] = {"ids_buckets_lru", BPF_MAP_TYPE_LRU_HASH, sizeof(struct sluice_ids_key),
 				    sizeof(struct sluice_ids_bucket)},
-	[SL_MAP_IDS_WINDOWS] = HASH("ids_windows", sluice_ids_key, sluice_ids_window),
-	[SL_MAP_IDS_LOGS] = HASH("ids_logs", sluice_ids_key, sluice_ids_log),
+	[SL_MAP_IDS_WINDOW_KEYS] = ARRAY("ids_window_keys", sluice_ids_group),
+	[SL_MAP_IDS_WINDOWS] = ARRAY("ids_windows", sluice_ids_window),
+	[SL_MAP_IDS_LOG_KEYS] = ARRAY("ids_log_keys", sluice_ids_group),
+	[SL_MAP_IDS_LOGS] = ARRAY("ids_logs", sluice_ids_log),
+	[SL_MAP_IDS_PLACE_LOCKS] = ARRAY("ids_place_locks", sluice_ids_place_lock),
 	[SL_MAP_IDS_SETS] = HASH("ids_sets", sluice_ids_key, sluice_ids_set),
 	[SL_MAP_IDS_CONNECTIONS] = HASH("ids_connections", sluice_ids_key, sluice_ids_connection),
 	[SL_MAP_IDS_SKETCH] = {"ids_sketch", BPF_MAP_TYPE_ARRAY, 4, sizeof(uint32_t)},
@@ -195,6 +199,11 @@ int sl_maps_open_pins(struct sl_datapath *datapath, bool *adopted, struct sl_err
 	return 0;
 }
 
+static uint64_t places(uint32_t keys)
+{
+	return (sl_places_elements(keys) - 1ull) * SLUICE_IDS_GROUP;
+}
+
 /* 0: as the BPF object says. */
 static uint64_t wanted_entries(const struct sl_datapath_limits *limits, enum sl_map map)
 {
@@ -241,13 +250,20 @@ static uint64_t wanted_entries(const struct sl_datapath_limits *limits, enum sl_
 		return limits->ids_blocks;
 	case SL_MAP_IDS_NOTES:
 		return (uint64_t)limits->ids_blocks * 2;
-	case SL_MAP_IDS_BUCKETS:
 	case SL_MAP_IDS_BUCKETS_LRU:
 		return limits->ids_buckets;
+	case SL_MAP_IDS_BUCKET_KEYS:
+		return sl_places_elements(limits->ids_buckets);
+	case SL_MAP_IDS_BUCKETS:
+		return places(limits->ids_buckets);
+	case SL_MAP_IDS_WINDOW_KEYS:
+		return sl_places_elements(limits->ids_windows);
 	case SL_MAP_IDS_WINDOWS:
-		return limits->ids_windows;
+		return places(limits->ids_windows);
+	case SL_MAP_IDS_LOG_KEYS:
+		return sl_places_elements(limits->ids_logs);
 	case SL_MAP_IDS_LOGS:
-		return limits->ids_logs;
+		return places(limits->ids_logs);
 	case SL_MAP_IDS_SETS:
 		return limits->ids_sets;
 	case SL_MAP_IDS_CONNECTIONS:
@@ -395,9 +411,9 @@ static int read_table_sizes(struct sl_datapath *datapath, struct sl_error *err)
 		enum sl_map map;
 		uint32_t *entries;
 	} all[] = {
-		{SL_MAP_IDS_BLOCKS, &size->ids_blocks},	  {SL_MAP_IDS_BUCKETS, &size->ids_buckets},
-		{SL_MAP_IDS_WINDOWS, &size->ids_windows}, {SL_MAP_IDS_LOGS, &size->ids_logs},
-		{SL_MAP_IDS_SETS, &size->ids_sets},	  {SL_MAP_IDS_CONNECTIONS, &size->ids_connections},
+		{SL_MAP_IDS_BLOCKS, &size->ids_blocks},
+		{SL_MAP_IDS_SETS, &size->ids_sets},
+		{SL_MAP_IDS_CONNECTIONS, &size->ids_connections},
 	};
 	struct bpf_map_info info;
 	int r;
@@ -408,12 +424,43 @@ static int read_table_sizes(struct sl_datapath *datapath, struct sl_error *err)
 			return sl_error(err, -r, "map %s: %s", shapes[all[i].map].name, strerror(-r));
 		*all[i].entries = info.max_entries;
 	}
+	size->ids_buckets = sl_places_keys(datapath->ids_places[SL_IDS_BUCKETS].elements);
+	size->ids_windows = sl_places_keys(datapath->ids_places[SL_IDS_WINDOWS].elements);
+	size->ids_logs = sl_places_keys(datapath->ids_places[SL_IDS_LOGS].elements);
+	return 0;
+}
+
+static int begin_places(struct sl_datapath *datapath, bool adopted, struct sl_error *err)
+{
+	static const struct {
+		enum sl_ids_map table;
+		enum sl_map states;
+		size_t last_ns;
+	} all[] = {
+		{SL_IDS_BUCKETS, SL_MAP_IDS_BUCKETS, offsetof(struct sluice_ids_bucket, last_ns)},
+		{SL_IDS_WINDOWS, SL_MAP_IDS_WINDOWS, offsetof(struct sluice_ids_window, last_ns)},
+		{SL_IDS_LOGS, SL_MAP_IDS_LOGS, offsetof(struct sluice_ids_log, last_ns)},
+	};
+
+	for (size_t i = 0; i < SL_ARRAY_SIZE(all); i++) {
+		struct sl_places *places = &datapath->ids_places[all[i].table];
+		int r;
+
+		places->states_fd = datapath->map_fd[all[i].states];
+		places->state_size = (shapes[all[i].states].value_size + 7) & ~7u;
+		places->last_ns = all[i].last_ns;
+		r = adopted ? 0 : sl_places_begin(places);
+		if (r < 0)
+			return sl_error(err, -r, "map %s: seeds: %s", shapes[all[i].states].name,
+					strerror(-r));
+	}
 	return 0;
 }
 
 int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err)
 {
 	struct sl_maps *maps = &datapath->maps;
+	struct sl_places *keys = datapath->ids_places;
 	const struct {
 		enum sl_map map;
 		void **address;
@@ -442,6 +489,12 @@ int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err
 		{SL_MAP_IDS_RULES, (void **)&datapath->ids.rules, NULL},
 		{SL_MAP_IDS_MATCHES, (void **)&datapath->ids.matches, NULL},
 		{SL_MAP_IDS_DROPPED, (void **)&datapath->ids_dropped, &datapath->ids_dropped_size},
+		{SL_MAP_IDS_BUCKET_KEYS, (void **)&keys[SL_IDS_BUCKETS].groups,
+		 &keys[SL_IDS_BUCKETS].elements},
+		{SL_MAP_IDS_BUCKETS, (void **)&keys[SL_IDS_BUCKETS].states, NULL},
+		{SL_MAP_IDS_WINDOW_KEYS, (void **)&keys[SL_IDS_WINDOWS].groups,
+		 &keys[SL_IDS_WINDOWS].elements},
+		{SL_MAP_IDS_LOG_KEYS, (void **)&keys[SL_IDS_LOGS].groups, &keys[SL_IDS_LOGS].elements},
 		{SL_MAP_SETTINGS, (void **)&maps->settings, NULL},
 	};
 	int r;
@@ -452,6 +505,8 @@ int sl_maps_map(struct sl_datapath *datapath, bool adopted, struct sl_error *err
 			return r;
 	}
 	r = read_table_sizes(datapath, err);
+	if (r == 0)
+		r = begin_places(datapath, adopted, err);
 	if (r < 0)
 		return r;
 	maps->size.meters -= SLUICE_METERS_FIXED;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../lib/places_fixture.h"
 #include "base/cleanup.h"
 #include "prog_ids.skel.h"
 #include "rig.h"
@@ -138,10 +139,15 @@ int main(int argc, char **argv)
 		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH || bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
 			bpf_map__set_max_entries(map, 65536);
 	}
-	bpf_map__set_max_entries(ids.programs->maps.ids_logs, 8192);
+	places_size(ids.programs->maps.ids_bucket_keys, ids.programs->maps.ids_buckets, 65536);
+	places_size(ids.programs->maps.ids_window_keys, ids.programs->maps.ids_windows, 65536);
+	places_size(ids.programs->maps.ids_log_keys, ids.programs->maps.ids_logs, 8192);
 	bpf_map__set_max_entries(ids.programs->maps.ids_sets, 64);
 	if (prog_ids__load(ids.programs))
 		bench_die("cannot load the programs: %s", strerror(errno));
+	places_open(ids.programs->maps.ids_bucket_keys, ids.programs->maps.ids_buckets, 0);
+	places_open(ids.programs->maps.ids_window_keys, ids.programs->maps.ids_windows, 0);
+	places_open(ids.programs->maps.ids_log_keys, ids.programs->maps.ids_logs, 0);
 	ids.settings = memory_of(ids.programs->maps.ids_settings);
 	ids.rules = memory_of(ids.programs->maps.ids_rules);
 	ids.matches = memory_of(ids.programs->maps.ids_matches);

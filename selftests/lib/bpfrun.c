@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bpfrun_rig.h"
+#include "places_fixture.h"
 
 static size_t array_bytes(const struct bpf_map *map)
 {
@@ -92,10 +93,15 @@ struct bpfrun *bpfrun_open(void)
 	resize(run->tc->maps.events, 4096);
 	resize(run->tc->maps.sessions, BPFRUN_SESSIONS);
 	resize(run->tc->maps.ids_dropped, BPFRUN_SESSIONS);
-	resize(run->tc->maps.ids_logs, 16);
+	places_size(run->tc->maps.ids_bucket_keys, run->tc->maps.ids_buckets, BPFRUN_KEYS);
+	places_size(run->tc->maps.ids_window_keys, run->tc->maps.ids_windows, BPFRUN_KEYS);
+	places_size(run->tc->maps.ids_log_keys, run->tc->maps.ids_logs, BPFRUN_KEYS);
 	err = sluice_tc__load(run->tc);
 	if (err)
 		fail_msg("the tc programs do not load: %s", strerror(-err));
+	places_open(run->tc->maps.ids_bucket_keys, run->tc->maps.ids_buckets, 0);
+	places_open(run->tc->maps.ids_window_keys, run->tc->maps.ids_windows, 0);
+	places_open(run->tc->maps.ids_log_keys, run->tc->maps.ids_logs, 0);
 
 	bpf_object__for_each_map(map, run->xdp->obj)
 	{

@@ -11,6 +11,7 @@
 #include "sluice_xdp.skel.h"
 
 #define BPFRUN_SESSIONS 2048
+#define BPFRUN_KEYS	16 /* of each table of the IDS */
 #define BPFRUN_USAGE	16384
 #define BPFRUN_INDEX	16 /* so few that buckets fill up */
 #define BPFRUN_MATCHES	8192

@@ -35,7 +35,7 @@ static __always_inline int judge(struct __sk_buff *skb, __u32 direction)
 		return -1;
 	if (!ids_is_active())
 		return 0;
-	return ids_judge(skb, &packet, session, usage_slot, direction | (__u32)apn << 8);
+	return ids_ask_all(skb, &packet, session, usage_slot, direction | (__u32)apn << 8);
 }
 
 SEC("tc")
@@ -195,7 +195,7 @@ int spoofed(struct __sk_buff *skb)
 	if (parse_frame(skb, &packet, true, bpf_ntohs(skb->protocol)) != PARSE_IP)
 		return -1;
 	packet.source[0] = bpf_htonl(address);
-	dropped = ids_judge(skb, &packet, session, usage_slot, SLUICE_DOWNLINK);
+	dropped = ids_ask_all(skb, &packet, session, usage_slot, SLUICE_DOWNLINK);
 	arrival = bpf_map_lookup_elem(&arrivals, &slot);
 	if (arrival)
 		arrival->result += slot < IDS_SPOOFED_DROPPED ? !dropped : !!dropped;

@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "bpfrun.h"
 #include "ids_program.h"
+#include "places_fixture.h"
 #include "prog_ids.skel.h"
 #include "sluice/ids.h"
 
@@ -47,6 +48,7 @@ struct ids_rig {
 	struct sluice_counter *dropped;
 	struct ids_arrival *arrivals;
 	struct ids_flow *flows;
+	struct sl_places buckets, windows, logs;
 	struct ring_buffer *ring;
 	struct sluice_ids_event event[256]; /* of rig_events: the first ones */
 	uint32_t events;
@@ -84,6 +86,9 @@ static inline int rig_open(void **state)
 	bpf_object__for_each_map(map, rig->programs->obj) if (bpf_map__type(map) == BPF_MAP_TYPE_HASH)
 		bpf_map__set_max_entries(map, RIG_ENTRIES);
 	bpf_map__set_max_entries(rig->programs->maps.ids_buckets_lru, RIG_LRU);
+	places_size(rig->programs->maps.ids_bucket_keys, rig->programs->maps.ids_buckets, RIG_ENTRIES);
+	places_size(rig->programs->maps.ids_window_keys, rig->programs->maps.ids_windows, RIG_ENTRIES);
+	places_size(rig->programs->maps.ids_log_keys, rig->programs->maps.ids_logs, RIG_ENTRIES);
 	bpf_map__set_max_entries(rig->programs->maps.sessions, RIG_SESSIONS);
 	bpf_map__set_max_entries(rig->programs->maps.ids_dropped, RIG_SESSIONS);
 	bpf_map__set_max_entries(rig->programs->maps.steers, SLUICE_STEERS);
@@ -99,6 +104,12 @@ static inline int rig_open(void **state)
 	rig->dropped = rig_map(rig->programs->maps.ids_dropped);
 	rig->arrivals = rig_map(rig->programs->maps.arrivals);
 	rig->flows = rig_map(rig->programs->maps.ids_flows);
+	rig->buckets = places_open(rig->programs->maps.ids_bucket_keys, rig->programs->maps.ids_buckets,
+				   offsetof(struct sluice_ids_bucket, last_ns));
+	rig->windows = places_open(rig->programs->maps.ids_window_keys, rig->programs->maps.ids_windows,
+				   offsetof(struct sluice_ids_window, last_ns));
+	rig->logs = places_open(rig->programs->maps.ids_log_keys, rig->programs->maps.ids_logs,
+				offsetof(struct sluice_ids_log, last_ns));
 	rig->ring = ring_buffer__new(bpf_map__fd(rig->programs->maps.ids_events), rig_on_event, rig, NULL);
 	assert_non_null(rig->ring);
 	*state = rig;
@@ -143,6 +154,9 @@ static inline int rig_reset(void **state)
 		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH || bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
 			rig_clear(map);
 	}
+	places_clear(&rig->buckets);
+	places_clear(&rig->windows);
+	places_clear(&rig->logs);
 	rig_clear_cpus(rig->programs->maps.ids_rule_counts);
 	rig_clear_cpus(rig->programs->maps.ids_table_counts);
 	memset(rig->settings, 0, sizeof(*rig->settings));

@@ -456,8 +456,7 @@ static void a_changed_rule_begins_anew_and_an_engine_that_polls_only_counts(void
 	rig_uplink_rule(rig, &rule);
 	for (int i = 0; i < 9; i++)
 		assert_int_equal(rig_up(rig, &udp), 0);
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(rig->programs->maps.ids_buckets), &key, &counted),
-			 0);
+	assert_int_equal(sl_places_get(&rig->buckets, &key, &counted), 0);
 	assert_int_equal(counted.counted, 9);
 	assert_int_equal(counted.last_ns, NOON);
 }

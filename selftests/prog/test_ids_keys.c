@@ -93,7 +93,6 @@ static void each_rule_has_its_own_key_whatever_the_rule_before_it_tracked(void *
 						      .destination_port = 5353,
 						      .payload = 20}};
 	struct ids_rig *rig = *state;
-	const struct bpf_map *buckets = rig->programs->maps.ids_buckets;
 
 	for (size_t i = 0; i < SL_ARRAY_SIZE(rules); i++) {
 		struct sluice_ids_rule rule = {.track = rules[i].track,
@@ -109,7 +108,7 @@ static void each_rule_has_its_own_key_whatever_the_rule_before_it_tracked(void *
 	for (uint32_t p = 0; p < SL_ARRAY_SIZE(packets); p++) {
 		size_t keys = 0;
 
-		rig_clear(buckets);
+		places_clear(&rig->buckets);
 		rig->programs->bss->session = p;
 		assert_int_equal(rig_up(rig, &packets[p]), 0);
 		for (size_t i = 0; i < SL_ARRAY_SIZE(rules); i++) {
@@ -118,9 +117,7 @@ static void each_rule_has_its_own_key_whatever_the_rule_before_it_tracked(void *
 					expected_key(i, limit, &packets[p], rig->sessions[p].imsi);
 				struct sluice_ids_bucket value;
 
-				assert_int_equal(bpf_map__lookup_elem(buckets, &key, sizeof(key), &value,
-								      sizeof(value), 0),
-						 0);
+				assert_int_equal(sl_places_get(&rig->buckets, &key, &value), 0);
 			}
 		}
 		assert_int_equal(rig_table(rig, SLUICE_IDS_TABLE_BUCKETS).made, keys * (p + 1));

@@ -58,6 +58,10 @@ holds ids_log.pml
 finds_the_mistake ids_log.pml -DNO_LOCK
 finds_the_mistake ids_log.pml -DAS_READ
 finds_the_mistake ids_log.pml -DONE_MORE
+holds ids_place.pml
+for mistake in NO_LOCK NO_LOOK NO_SWAP FREE_AT_ONCE; do
+	finds_the_mistake ids_place.pml -D$mistake
+done
 holds quota.pml
 for mistake in LOOK_THEN_ADD KEEP LIMIT_FIRST BLIND; do
 	finds_the_mistake quota.pml -D$mistake
