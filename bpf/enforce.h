@@ -86,14 +86,14 @@ static __always_inline void enforce_quota(const struct sluice_packet *packet, en
 static __always_inline void enforce_stages(struct __sk_buff *skb, const struct sluice_packet *packet,
 					   enum sluice_direction direction, struct sluice_decision *decision)
 {
-#define STAGE(name)                                                                     \
-	if (decision->reason == SLUICE_DROP_NONE) {                                     \
+#define STAGE(name)                                                                           \
+	if (decision->reason == SLUICE_DROP_NONE) {                                           \
 		enum sluice_drop_reason why = name##_stage(skb, packet, direction, decision); \
-                                                                                        \
-		if (why != SLUICE_DROP_NONE) {                                          \
-			enforce_drop(decision, why);                                    \
-			decision->usage = SLUICE_NONE;                                  \
-		}                                                                       \
+                                                                                              \
+		if (why != SLUICE_DROP_NONE) {                                                \
+			enforce_drop(decision, why);                                          \
+			decision->usage = SLUICE_NONE;                                        \
+		}                                                                             \
 	}
 	SLUICE_STAGES(STAGE)
 #undef STAGE

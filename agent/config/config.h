@@ -70,12 +70,12 @@ struct sl_config {
 
 	/* Where alerts go; "": not there. */
 	struct {
-		uint32_t alerts_per_second; /* 2 to 100,000; what is above is counted only */
-		char eve_file[200];	    /* absolute */
-		uint64_t eve_max_size;	    /* bytes, 64 KiB to 4 GiB */
-		uint32_t eve_keep;	    /* files beside it, 0 to 99 */
-		char syslog[112];	    /* "unix:/PATH", "udp:ADDRESS:PORT" */
-		bool syslog_cef;	    /* the message is a CEF line; else structured data */
+		uint32_t alerts_per_second;   /* 2 to 100,000; what is above is counted only */
+		char eve_file[200];	      /* absolute */
+		uint64_t eve_max_size;	      /* bytes, 64 KiB to 4 GiB */
+		uint32_t eve_keep;	      /* files beside it, 0 to 99 */
+		char syslog[112];	      /* "unix:/PATH", "udp:ADDRESS:PORT" */
+		bool syslog_cef;	      /* the message is a CEF line; else structured data */
 		char evidence_directory[200]; /* absolute */
 		uint64_t evidence_max_size;   /* bytes, 1 MiB to 1 TiB */
 	} ids;
@@ -119,8 +119,8 @@ struct sl_config {
 			uint8_t address[16];
 		} neighbour[SLUICE_APN_NEIGHBOURS];
 		unsigned int neighbour_count; /* more are refused */
-		uint64_t cap[2];     /* bit/s of all its sessions, uplink and downlink; 0: none */
-		uint64_t reserve[2]; /* bit/s that GBRs may take; UINT64_MAX: as the link has */
+		uint64_t cap[2];	      /* bit/s of all its sessions, uplink and downlink; 0: none */
+		uint64_t reserve[2];	      /* bit/s that GBRs may take; UINT64_MAX: as the link has */
 	} apn[SLUICE_APNS];
 	unsigned int apn_count; /* more are refused */
 

@@ -127,8 +127,8 @@ static int read_syslog_format(struct sl_yaml_node node, struct sl_config *config
 
 int sl_config_read_ids(struct sl_yaml_node node, struct sl_config *config, struct sl_error *err)
 {
-	static const char *const keys[] = {"alerts_per_second", "eve", "syslog", "syslog_format",
-					  "evidence", NULL};
+	static const char *const keys[] = {"alerts_per_second", "eve",	    "syslog",
+					   "syslog_format",	"evidence", NULL};
 	int ret;
 
 	if ((ret = sl_yaml_mapping(node, keys, err)) < 0 ||

@@ -158,10 +158,10 @@ int sl_endpoint_walk(struct sl_datapath *datapath, uint32_t family, uint64_t *po
  * if none; it leads to `found`. *position as in sl_endpoint_walk. Returns how many entries were
  * wrong; they are put right.
  */
-uint32_t sl_endpoint_index_check(struct sl_datapath *datapath, uint32_t family, uint64_t *position,
-				 uint32_t max,
-				 uint32_t (*wanted)(const struct sl_address *address, uint32_t found, void *user),
-				 void *user);
+uint32_t
+sl_endpoint_index_check(struct sl_datapath *datapath, uint32_t family, uint64_t *position, uint32_t max,
+			uint32_t (*wanted)(const struct sl_address *address, uint32_t found, void *user),
+			void *user);
 /* Puts an address into the index that is not in it, if there is room; it had none, perhaps, so far. */
 void sl_endpoint_index_fill(struct sl_datapath *datapath, const struct sl_address *address, uint32_t policy);
 uint32_t sl_endpoint_count(struct sl_datapath *datapath, uint32_t family); /* counted in the kernel */
@@ -193,7 +193,8 @@ struct sl_neighbour {
 
 /*
  * Routers behind VLANs: exactly these, each once, in the order of sl_neighbour_compare. *changed:
- * how many of the map were missing, others or too many. -E2BIG: more than SLUICE_APNS * SLUICE_APN_NEIGHBOURS.
+ * how many of the map were missing, others or too many. -E2BIG: more than SLUICE_APNS *
+ * SLUICE_APN_NEIGHBOURS.
  */
 int sl_neighbour_compare(const void *a, const void *b);
 int sl_neighbours_set(struct sl_datapath *datapath, const struct sl_neighbour *neighbours, size_t count,

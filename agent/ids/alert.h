@@ -14,10 +14,10 @@
 enum sl_ids_alert_type {
 	SL_IDS_ALERT_EXCESS, /* above a limit */
 	SL_IDS_ALERT_BLOCK,
-	SL_IDS_ALERT_EXTEND,  /* a block goes on; rate limited */
-	SL_IDS_ALERT_UNBLOCK, /* reason: "idle", "hard", "operator", "reload", "clear" */
-	SL_IDS_ALERT_FULL,    /* a table has no room, or keys were evicted */
-	SL_IDS_ALERT_LOST,    /* records that found a ring or a queue full */
+	SL_IDS_ALERT_EXTEND,	 /* a block goes on; rate limited */
+	SL_IDS_ALERT_UNBLOCK,	 /* reason: "idle", "hard", "operator", "reload", "clear" */
+	SL_IDS_ALERT_FULL,	 /* a table has no room, or keys were evicted */
+	SL_IDS_ALERT_LOST,	 /* records that found a ring or a queue full */
 	SL_IDS_ALERT_SUPPRESSED, /* the sink's: what its cap held back, when no other alert says so */
 };
 

@@ -74,10 +74,10 @@ struct sl_ids_engine_stats {
 	uint64_t escalations_dropped;
 	uint64_t escalations;	      /* keys whose offences are counted for that */
 	uint64_t escalations_evicted; /* that gave way to others */
-	uint64_t polled;	 /* keys that are watched now */
-	uint64_t polled_refused; /* keys for which there was no room, each time it was tried */
-	uint64_t removed;	 /* silent keys that were taken out of the tables */
-	uint64_t held;		 /* subscribers in a quarantine, by rule */
+	uint64_t polled;	      /* keys that are watched now */
+	uint64_t polled_refused;      /* keys for which there was no room, each time it was tried */
+	uint64_t removed;	      /* silent keys that were taken out of the tables */
+	uint64_t held;		      /* subscribers in a quarantine, by rule */
 	/* As of the last round through a table; the first rounds take some ten seconds. */
 	uint32_t used[SLUICE_IDS_TABLES]; /* keys in it */
 	uint64_t evicted;		  /* of SLUICE_IDS_TABLE_BUCKETS_LRU, since the first round */

@@ -88,8 +88,7 @@ static void begin_round(struct sl_ids_engine *engine, enum sl_ids_map table)
 {
 	struct sluice_ids_table_count counts;
 
-	if (table == SL_IDS_BUCKETS_LRU &&
-	    sl_ids_table_counts(engine->config.datapath, table, &counts) == 0)
+	if (table == SL_IDS_BUCKETS_LRU && sl_ids_table_counts(engine->config.datapath, table, &counts) == 0)
 		engine->silent.made_lru = counts.made;
 }
 

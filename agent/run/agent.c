@@ -150,9 +150,9 @@ static int attach(struct sl_agent *agent, struct sl_error *err)
 static int start(struct sl_agent *agent, struct sl_error *err)
 {
 	static int (*const parts[])(struct sl_agent * agent, struct sl_error * err) = {
-		sl_services_listen, sl_http_start,     start_datapath,	sl_queues_start, sl_redirect_start,
-		start_control,	    sl_redirect_serve, sl_modules_start, sl_policy_start, attach,		 start_service,
-		start_reports,	    sl_events_start, sl_modules_serve,
+		sl_services_listen, sl_http_start,     start_datapath,	 sl_queues_start,  sl_redirect_start,
+		start_control,	    sl_redirect_serve, sl_modules_start, sl_policy_start,  attach,
+		start_service,	    start_reports,     sl_events_start,	 sl_modules_serve,
 	};
 	int rc = 0;
 

@@ -121,8 +121,8 @@ void sl_on_control_event(const struct sl_control_event *event, void *user)
 	agent->event_counts[event->type]++;
 	if (event->type == SL_EVENT_RULE_FAILED || event->type == SL_EVENT_RULE_POLICED ||
 	    event->type == SL_EVENT_RULE_PREEMPTED) {
-		sl_log(SL_LOG_WARNING, names[event->type], "imsi", "%s", event->imsi, "rule", "%s", event->rule_id, "version", "%u",
-		       event->version, "reason", "%s", event->reason, NULL);
+		sl_log(SL_LOG_WARNING, names[event->type], "imsi", "%s", event->imsi, "rule", "%s",
+		       event->rule_id, "version", "%u", event->version, "reason", "%s", event->reason, NULL);
 	} else if (event->quota) {
 		/* business as usual, and much of it */
 		sl_log(SL_LOG_DEBUG, names[event->type], "imsi", "%s", event->imsi, "rule", "%s",

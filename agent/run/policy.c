@@ -15,7 +15,8 @@ bool sl_policy_is_desired(const char *imsi, const struct sl_address *address,
 {
 	const struct sl_agent *agent = user;
 
-	return sl_desired_owns(agent->desired, imsi, address, install) || sl_modules_own(agent, imsi, install);
+	return sl_desired_owns(agent->desired, imsi, address, install) ||
+	       sl_modules_own(agent, imsi, install);
 }
 
 static void on_read(void *user)
@@ -59,7 +60,8 @@ int sl_policy_check(const struct sl_config *config, struct sl_error *err)
 	int rc = 0;
 
 	if (config->policy_directory[0])
-		rc = sl_catalog_load_with(config->policy_directory, access.name, sl_modules_sections(), &catalog, err);
+		rc = sl_catalog_load_with(config->policy_directory, access.name, sl_modules_sections(),
+					  &catalog, err);
 	sl_catalog_free(catalog);
 	return rc;
 }
@@ -149,8 +151,8 @@ int sl_policy_start(struct sl_agent *agent, struct sl_error *err)
 		return sl_error(err, ENOMEM, "out of memory");
 	if (agent->config->policy_directory[0]) {
 		int rc = sl_policy_directory_open(agent->base, agent->config->policy_directory,
-						  agent->access.name, sl_modules_sections(), on_read, agent, &agent->policy,
-						  err);
+						  agent->access.name, sl_modules_sections(), on_read, agent,
+						  &agent->policy, err);
 
 		if (rc < 0)
 			return rc;

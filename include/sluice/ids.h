@@ -50,7 +50,8 @@
 /* Bits of the set by which distinct ports and addresses are counted (linear counting). */
 #define SLUICE_IDS_SET_BITS 1024
 
-/* Filters before the table that keys from outside could fill. Rules that share one have the same longest window. */
+/* Filters before the table that keys from outside could fill. Rules that share one have the same longest
+ * window. */
 #define SLUICE_IDS_SKETCHES 8
 
 /* Rows and columns of one of them. */
@@ -144,8 +145,8 @@ struct sluice_ids_limit {
 /* ids_rules: value */
 struct sluice_ids_rule {
 	__u32 in_use;
-	__u32 revision; /* of what is counted, never 0: a state of another one begins anew. A hash, so that a restart
-			   and a move to another slot change nothing; never 0 */
+	__u32 revision; /* of what is counted, never 0: a state of another one begins anew. A hash, so that a
+			   restart and a move to another slot change nothing; never 0 */
 	__u32 first_match;
 	__u32 match_count;
 	__u32 flags; /* enum sluice_ids_flags */
@@ -155,7 +156,7 @@ struct sluice_ids_rule {
 	__u8 limit_count;
 	__u8 prefix4; /* SOURCE, DESTINATION, PAIR */
 	__u8 prefix6;
-	__u8 sketch; /* keys come from outside: number of the filter before the table, from 1; 0: none */
+	__u8 sketch;   /* keys come from outside: number of the filter before the table, from 1; 0: none */
 	__u8 escalate; /* enum sluice_ids_track of the agent's wider blocks of this rule; 0: it makes none */
 	__u32 steer;   /* MIRROR: slot in steers */
 	__u64 hard_ns; /* of a first block; 0: none */
@@ -170,7 +171,8 @@ struct sluice_ids_rule {
 	 */
 	struct sluice_ids_limit limit[SLUICE_IDS_LIMITS];
 	char name[SLUICE_IDS_NAME_SIZE];
-	/* What the rule counted in the slots that it had before: to be added to ids_rule_counts. No packet reads it. */
+	/* What the rule counted in the slots that it had before: to be added to ids_rule_counts. No packet
+	 * reads it. */
 	struct sluice_counter before_matched;
 	struct sluice_counter before_excess;
 	struct sluice_counter before_dropped;
@@ -203,7 +205,8 @@ enum sluice_ids_table {
 	SLUICE_IDS_TABLES,
 };
 
-/* ids_table_counts: value, per CPU; index = enum sluice_ids_table. Evicted: made, less what is there or was deleted. */
+/* ids_table_counts: value, per CPU; index = enum sluice_ids_table. Evicted: made, less what is there or was
+ * deleted. */
 struct sluice_ids_table_count {
 	__u64 made;    /* entries, by packets; two CPUs that make the same one count it twice */
 	__u64 refused; /* no room */
@@ -400,7 +403,8 @@ static inline __u64 sluice_ids_most(const struct sluice_ids_limit *limit)
 	return limit->burst * limit->interval;
 }
 
-/* Ticks that are outstanding: a `tat` of 0 is nobody's, one that no packet can have left an old one (meter.h). */
+/* Ticks that are outstanding: a `tat` of 0 is nobody's, one that no packet can have left an old one
+ * (meter.h). */
 static inline __u64 sluice_ids_outstanding(const struct sluice_ids_limit *limit, __u64 tat, __u64 now)
 {
 	__u64 ahead = tat - now;

@@ -11,7 +11,7 @@
  * written with another one and says how to detach; bump it with each change
  * of a key, a value or the meaning of a field.
  */
-#define SLUICE_LAYOUT 4
+#define SLUICE_LAYOUT 5
 
 /* IMSI: 6 to 15 digits (3GPP TS 23.003 clause 2.2), kept as text so that
  * leading zeros survive; with the terminating NUL. Longer: refused. */

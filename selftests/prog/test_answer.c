@@ -24,8 +24,8 @@
 #define SERVER4 "198.51.100.9"
 #define SERVER6 "2001:db8:ffff::9"
 
-#define REDIRECT 7 /* TC_ACT_REDIRECT */
-#define LO	 1 /* the device of test runs */
+#define REDIRECT  7    /* TC_ACT_REDIRECT */
+#define LO	  1    /* the device of test runs */
 #define ELSEWHERE 4242 /* an interface that is not asked for its existence */
 
 enum { RESET_PORT = 443, REJECT_PORT = 5000, PORTAL_PORT = 80, STEER_PORT = 7000, MIRROR_PORT, GONE_PORT };

@@ -197,9 +197,7 @@ static void the_error_itself_is_counted_as_what_it_is(void **state)
 	tell(rig, false, ROUTER, UE, 3, 1, &syn, 28);
 	inet_pton(AF_INET, UE, key.local);
 	inet_pton(AF_INET, ROUTER, key.remote);
-	assert_int_equal(
-		bpf_map__lookup_elem(rig->programs->maps.ids_logs, &key, sizeof(key), &log, sizeof(log), 0),
-		0);
+	assert_int_equal(sl_places_get(&rig->logs, &key, &log), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, rig_reset)

@@ -44,7 +44,8 @@ static void every_key_is_read(void **state)
 	(void)state;
 	assert_int_equal(
 		read_section("ids: {alerts_per_second: 50, eve: {file: /a/b, max_size: 1MiB, keep: 0},\n"
-			     " syslog: 'udp:[2001:db8::1]:514', syslog_format: cef, evidence: {directory: /c, max_size: 2MiB}}",
+			     " syslog: 'udp:[2001:db8::1]:514', syslog_format: cef, evidence: {directory: "
+			     "/c, max_size: 2MiB}}",
 			     &config, &err),
 		0);
 	assert_int_equal(config.ids.alerts_per_second, 50);

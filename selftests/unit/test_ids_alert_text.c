@@ -308,7 +308,8 @@ static void a_message_that_is_too_long_is_whole_but_for_its_last_values(void **s
 		longest[size] = '\0';
 		alert.key = "k";
 		alert.reason = longest;
-		assert_true(sl_ids_syslog_format(&alert, SL_IDS_SYSLOG_STRUCTURED, "h", 1, text) < SL_IDS_SYSLOG_SIZE);
+		assert_true(sl_ids_syslog_format(&alert, SL_IDS_SYSLOG_STRUCTURED, "h", 1, text) <
+			    SL_IDS_SYSLOG_SIZE);
 		read_message(text, &message);
 		assert_string_equal(value_of(&message, "rule"), "xmpp-flood");
 	}

@@ -236,7 +236,8 @@ static int run(struct ctl *ctl, const struct ctl_command *command, int argc, cha
 		case SEVERITY:
 			if (sl_parse_uint(optarg, &filter.severity) < 0 || filter.severity < 1 ||
 			    filter.severity > 4)
-				return ctl_error(CTL_USAGE, "ids: --severity \"%s\"; allowed: 1 to 4", optarg);
+				return ctl_error(CTL_USAGE, "ids: --severity \"%s\"; allowed: 1 to 4",
+						 optarg);
 			break;
 		case 'f':
 			verb.file = optarg;

@@ -13,10 +13,10 @@
 #define DEFAULT_SOCKET "/run/sluice/api.sock"
 
 static const struct ctl_command *const commands[] = {
-	&command_status,    &command_sessions, &command_session,  &command_rules,     &command_usage,
-	&command_quotas,    &command_policies, &command_profiles, &command_desired,   &command_drops,
-	&command_redirects, &command_load,     &command_ids,	 &command_activate, &command_set_rules, &command_deactivate,
-	&command_watch,	    &command_detach,
+	&command_status,     &command_sessions, &command_session,  &command_rules,    &command_usage,
+	&command_quotas,     &command_policies, &command_profiles, &command_desired,  &command_drops,
+	&command_redirects,  &command_load,	&command_ids,	   &command_activate, &command_set_rules,
+	&command_deactivate, &command_watch,	&command_detach,
 };
 
 static const char common_help[] =
