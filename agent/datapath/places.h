@@ -23,7 +23,7 @@ struct sl_places {
 
 /* Elements of the map of keys for so many of them; of states, eight for each but the first. */
 uint32_t sl_places_elements(uint32_t keys);
-/* And the other way round: keys that find room, or hardly one in a million does not. */
+/* And the other way round: keys that find room, but for a few in a million of small tables. */
 uint32_t sl_places_keys(uint32_t elements);
 
 /* A new table, with seeds of its own, before packets meet it. -errno of getrandom. */
