@@ -39,6 +39,8 @@ enum sl_rate_backend sl_rate_backend_of(const struct sl_control *control, const 
 	return rule->backend == SLUICE_RATE_DEFAULT ? control->config.backend : backends[rule->backend];
 }
 
+static const char no_class[] = "no HTB class is free: the rule is policed, not shaped";
+
 /* --- a place in a queue ------------------------------------------------------------ */
 
 enum place {
@@ -169,13 +171,13 @@ static int set_in_tree(struct sl_draft *draft, struct sl_entry *entry, int direc
 {
 	int rc;
 
-	if (entry->install.rule->mbr[direction] && !sl_meter_is_wanted(draft, entry, direction)) {
+	if (entry->install.rule->mbr[direction] && !sl_meter_is_wanted(draft, entry, direction, keep_rate)) {
 		rc = set_class(draft, entry, direction, OWN_LEAF, keep_rate, err);
 		if (rc == 0)
 			sl_meter_unset(entry, direction);
 		if (rc != -ENOSPC)
 			return rc;
-		entry->fell_back = true;
+		entry->fell_back = no_class;
 	}
 	rc = set_class(draft, entry, direction, SHARED_LEAF, keep_rate, err);
 	if (rc < 0)
@@ -201,14 +203,15 @@ static int set_rate(struct sl_draft *draft, struct sl_entry *entry, int directio
 	}
 	if (in_tree)
 		return set_in_tree(draft, entry, direction, keep_rate, err);
-	if ((rule->mbr[direction] || rule->gbr[direction]) && !sl_meter_is_wanted(draft, entry, direction)) {
+	if ((rule->mbr[direction] || rule->gbr[direction]) &&
+	    !sl_meter_is_wanted(draft, entry, direction, keep_rate)) {
 		rc = set_class(draft, entry, direction, SINGLE_CLASS, keep_rate, err);
 		if (rc == 0)
 			return sl_meter_guard(draft, entry, direction, err);
 		if (rc != -ENOSPC || sl_rate_backend_of(draft->control, rule) != SL_RATE_AUTO ||
 		    sl_control_waiting_helps(draft->control))
 			return rc;
-		entry->fell_back = true;
+		entry->fell_back = no_class;
 	}
 	unset_class(entry, direction);
 	return rule->mbr[direction] ? sl_meter_set(draft, entry, direction, err)
@@ -293,7 +296,7 @@ void sl_classes_forget(struct sl_entry *entry)
 	memcpy(entry->install.meter, entry->present->meter, sizeof(entry->install.meter));
 	memset(entry->metered, 0, sizeof(entry->metered));
 	memset(entry->unused_meter, 0, sizeof(entry->unused_meter));
-	entry->fell_back = false;
+	entry->fell_back = NULL;
 	memset(entry->assigned, 0, sizeof(entry->assigned));
 	memset(entry->old_rates, 0, sizeof(entry->old_rates));
 	memset(entry->unused_class, 0, sizeof(entry->unused_class));

@@ -18,8 +18,8 @@ struct sl_entry {
 	uint16_t unused_class[SLUICE_DIRECTIONS];	  /* to be released once published */
 	bool metered[SLUICE_DIRECTIONS];		  /* a use of a meter that this draft took */
 	uint32_t unused_meter[SLUICE_DIRECTIONS];	  /* to be put once published */
-	bool preempted; /* by another rule of this request, and about to be taken out */
-	bool fell_back; /* to a meter, because no class was free */
+	bool preempted;	       /* by another rule of this request, and about to be taken out */
+	const char *fell_back; /* to a meter, though there are queues: why; NULL: it did not */
 };
 
 struct sl_draft {
@@ -43,10 +43,10 @@ struct sl_draft {
 	uint16_t tree[SLUICE_DIRECTIONS];     /* minor of the class that keeps the AMBR; 0: none */
 	bool planted[SLUICE_DIRECTIONS];      /* a use of it that this draft took */
 	uint64_t old_ambr[SLUICE_DIRECTIONS]; /* of a tree; 0: it was not changed */
-	bool fell_back;			      /* to a meter, because no tree was free */
-	struct sl_session *alone;      /* published: the twin of one whose address this one has; NULL */
-	struct sl_session *follows;    /* published: the twin, whose rules have to move as this one's did */
-	struct sl_draft_quota *quotas; /* quota_drafts.c: of the session, after this update */
+	const char *fell_back;	  /* to a meter for the AMBR, though there are trees: why; NULL: it did not */
+	struct sl_session *alone; /* published: the twin of one whose address this one has; NULL */
+	struct sl_session *follows; /* published: the twin, whose rates have to be kept as this one's are */
+	struct sl_draft_quota *quotas;	     /* quota_drafts.c: of the session, after this update */
 	struct sl_session_quota *quota_list; /* the same, as the session has it */
 	uint32_t quota_count;
 	struct sl_preemption *victims; /* rules whose guarantees it takes, the last one first */
@@ -120,7 +120,8 @@ bool sl_queues_build_some(struct sl_control *control);
  */
 int sl_meters_begin(struct sl_draft *draft, const struct sl_update *update, struct sl_error *err);
 void sl_meters_abandon(struct sl_draft *draft); /* the session's; entries are undone one by one */
-bool sl_meter_is_wanted(const struct sl_draft *draft, const struct sl_entry *entry, int direction);
+/* keep: nobody asked for another rate. Notes in the entry why a queue is not wanted that there may be. */
+bool sl_meter_is_wanted(const struct sl_draft *draft, struct sl_entry *entry, int direction, bool keep);
 int sl_meter_set(struct sl_draft *draft, struct sl_entry *entry, int direction, struct sl_error *err);
 /* Where the MBR is not policed: a meter only for a GBR that its APN or the link must not refuse. */
 int sl_meter_guard(struct sl_draft *draft, struct sl_entry *entry, int direction, struct sl_error *err);

@@ -12,6 +12,7 @@
 
 #include "control/draft.h"
 #include "qos/meter.h"
+#include "qos/shape.h"
 
 /* For the least tolerance. A longer packet passes where nothing is outstanding (sluice/meter.h). */
 #define MTU 1500
@@ -104,14 +105,18 @@ int sl_meters_open(struct sl_control *control, struct sl_error *err)
 
 /* --- settings --------------------------------------------------------------------- */
 
+static bool has_class(const struct sl_install *install, int direction)
+{
+	return direction == SLUICE_UPLINK ? install->binding.uplink_class : install->binding.downlink_class;
+}
+
 /*
  * What a rule with a GBR and a queue needs where its APN or the link has a meter:
  * one that tells what is guaranteed from the rest. The MBR is the queue's.
  */
 static bool is_guard(const struct sl_install *install, int direction)
 {
-	return install->rule->gbr[direction] &&
-	       (direction == SLUICE_UPLINK ? install->binding.uplink_class : install->binding.downlink_class);
+	return install->rule->gbr[direction] && has_class(install, direction);
 }
 
 /* A guard has no rate of its own; whether a meter is one does not change as long as it is used. */
@@ -181,8 +186,16 @@ static uint32_t twin_meter(const struct sl_session *twin, const struct sl_instal
 	return other ? other->meter[direction] : 0;
 }
 
-bool sl_meter_is_wanted(const struct sl_draft *draft, const struct sl_entry *entry, int direction)
+/* A guarantee has a queue at any rate: without one it is behind everybody's packets. */
+static bool is_below_floor(const struct sl_rule *rule, int direction)
 {
+	return rule->mbr[direction] && rule->mbr[direction] < SL_SHAPE_FLOOR && !rule->gbr[direction];
+}
+
+bool sl_meter_is_wanted(const struct sl_draft *draft, struct sl_entry *entry, int direction, bool keep)
+{
+	static const char too_low[] =
+		"the MBR is below " SL_SHAPE_FLOOR_TEXT ": the rule is policed, not shaped";
 	const struct sl_control_config *config = &draft->control->config;
 	enum sl_rate_backend backend = sl_rate_backend_of(draft->control, entry->install.rule);
 	struct sl_qos_pool_status pool = {0};
@@ -195,8 +208,14 @@ bool sl_meter_is_wanted(const struct sl_draft *draft, const struct sl_entry *ent
 	else if (config->qos)
 		sl_qos_pool_status(config->qos, direction, &pool);
 	other = twin_meter(draft->partner, &entry->install, direction);
-	return pool.size == 0 || polices(draft->control, entry->install.meter[direction]) ||
-	       polices(draft->control, other);
+	if (pool.size == 0 || polices(draft->control, entry->install.meter[direction]) ||
+	    polices(draft->control, other))
+		return true;
+	if (!is_below_floor(entry->install.rule, direction) ||
+	    (keep && has_class(&entry->install, direction)))
+		return false;
+	entry->fell_back = too_low;
+	return true;
 }
 
 int sl_meter_set(struct sl_draft *draft, struct sl_entry *entry, int direction, struct sl_error *err)
@@ -366,6 +385,17 @@ static void apply(struct sl_control *control, const struct sl_install *install, 
 		sl_meter_change(meter, settings.rate, settings.green_rate, sl_now_ns());
 }
 
+/* The MBR is policed from now on: that of both, one rate. */
+static bool leaves_twin(const struct sl_draft *draft, const struct sl_entry *entry, int direction)
+{
+	const struct sl_install *other = sl_twin_install(draft->partner, &entry->install);
+
+	return other && entry->requested && entry->metered[direction] &&
+	       polices(draft->control, entry->install.meter[direction]) && other->rule->mbr[direction] &&
+	       sl_rate_backend_of(draft->control, other->rule) == SL_RATE_AUTO &&
+	       other->meter[direction] != entry->install.meter[direction];
+}
+
 void sl_meters_commit(struct sl_draft *draft)
 {
 	struct sl_control *control = draft->control;
@@ -386,6 +416,8 @@ void sl_meters_commit(struct sl_draft *draft)
 
 			apply(control, &entry->install, direction, meter, root, draft->twin,
 			      entry->requested);
+			if (leaves_twin(draft, entry, direction))
+				draft->follows = draft->partner;
 			sl_meter_put(control, entry->unused_meter[direction]);
 		}
 		session->meter[direction] = meter;

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "control/draft.h"
+#include "qos/shape.h"
 
 #define BUILD_ON_DEMAND 16 /* classes, some milliseconds */
 
@@ -60,9 +61,12 @@ int sl_tree_leaf(struct sl_control *control, int direction, uint16_t tree, uint6
 
 /* --- the tree of a draft --- */
 
-static bool is_wanted(const struct sl_draft *draft, int direction)
+static bool is_wanted(struct sl_draft *draft, int direction)
 {
+	static const char too_low[] = "the AMBR is below " SL_SHAPE_FLOOR_TEXT ": it is policed, not shaped";
+	bool below_floor = draft->ambr[direction] < SL_SHAPE_FLOOR;
 	const struct sl_control_config *config = &draft->control->config;
+	const struct sl_session *has;
 	struct sl_qos_pool_status pool;
 
 	if (!draft->ambr[direction] || config->backend == SL_RATE_POLICE)
@@ -72,12 +76,17 @@ static bool is_wanted(const struct sl_draft *draft, int direction)
 	if (!config->qos)
 		return false;
 	/* the AMBR of twins is one: first what that has */
-	if (draft->partner && (draft->partner->tree[direction] || draft->partner->meter[direction]))
-		return draft->partner->tree[direction];
-	if (draft->session->tree[direction] || draft->session->meter[direction])
-		return draft->session->tree[direction];
+	has = draft->partner && (draft->partner->tree[direction] || draft->partner->meter[direction])
+		      ? draft->partner
+		      : draft->session;
+	if (has->meter[direction] && !has->tree[direction])
+		return false;
+	if (has->tree[direction] && !(below_floor && draft->ambr_asked))
+		return true;
 	sl_qos_tree_status(config->qos, direction, &pool);
-	return pool.size;
+	if (pool.size && below_floor)
+		draft->fell_back = too_low;
+	return pool.size && !below_floor;
 }
 
 /* Must the draft leave its tree to others? */
@@ -159,7 +168,7 @@ int sl_tree_begin(struct sl_draft *draft, int direction, struct sl_error *err)
 	}
 	if (rc != -ENOSPC || config->backend != SL_RATE_AUTO || sl_control_waiting_helps(draft->control))
 		return sl_error_prefix(err, rc, "the AMBR");
-	draft->fell_back = true;
+	draft->fell_back = "no HTB tree is free: the AMBR is policed, not shaped";
 	return 0;
 }
 
@@ -195,6 +204,9 @@ void sl_trees_commit(struct sl_draft *draft)
 	if (sl_trees_changed(draft))
 		draft->follows = draft->partner;
 	for (int direction = 0; direction < SLUICE_DIRECTIONS; direction++) {
+		if (draft->ambr_asked && draft->metered[direction] && draft->partner &&
+		    draft->partner->tree[direction])
+			draft->follows = draft->partner;
 		if (draft->tree[direction] == session->tree[direction])
 			continue;
 		put(draft->control, direction, session->tree[direction]);

@@ -326,15 +326,14 @@ static void tell_state(struct sl_control *control, struct sl_session *session, e
 static void tell_policed(const struct sl_draft *draft)
 {
 	if (draft->fell_back)
-		sl_control_emit(draft->control, SL_EVENT_SESSION_POLICED, draft->session,
-				"no HTB tree is free: the AMBR is policed, not shaped");
+		sl_control_emit(draft->control, SL_EVENT_SESSION_POLICED, draft->session, draft->fell_back);
 	for (uint32_t i = 0; i < draft->count; i++) {
 		const struct sl_entry *entry = &draft->entries[i];
 
 		if (entry->fell_back)
 			sl_control_emit_rule(draft->control, SL_EVENT_RULE_POLICED, draft->session,
 					     entry->install.rule->id, entry->install.version,
-					     "no HTB class is free: the rule is policed, not shaped");
+					     entry->fell_back);
 	}
 }
 

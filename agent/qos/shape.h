@@ -22,6 +22,14 @@
 #define SL_SHAPE_RATE_MIN 8000u
 
 /*
+ * Below, a queue does more harm than good: ten packets wait for more than half a
+ * second, and HTB wakes up late after a change, as at the old rate (one packet:
+ * 47 ms at the floor, 1.5 s at 8 kbit/s). Only who asks for queues gets one.
+ */
+#define SL_SHAPE_FLOOR	    256000u
+#define SL_SHAPE_FLOOR_TEXT "256 kbit/s"
+
+/*
  * The own rate of each of `classes` classes below a link: the token rate, or
  * less where that many tokens would add up to more than a thousandth of the link,
  * which guarantees must be able to fill; at least 8 bit/s, the kernel's lowest
