@@ -110,17 +110,20 @@ static int audit_classes(struct sl_qos *qos, struct sl_qos_side *side, const str
 	return sl_netlink_commit(qos->netlink, err);
 }
 
-/* Its qdisc is not there, or not for as many transmit queues as there are now. */
-static int renew(struct sl_qos *qos, struct sl_qos_side *side, const struct sl_htb_device *device,
+/* Its qdisc is not there, or not for as many transmit queues as there are now: the old ones are read and
+ * removed. */
+static int renew(struct sl_qos *qos, struct sl_qos_side *side, struct sl_htb_device *device,
 		 const struct sl_htb_root *root, struct sl_error *err)
 {
+	const uint32_t queues = device->queues;
 	int code = 0;
 
 	if (root->owner == SL_HTB_OURS) {
+		device->queues = root->queues;
 		/* what cannot be read is lost but for what was read before */
 		(void)sl_qos_count(qos, side, device, NULL);
-		sl_htb_put_delete(qos->netlink, device, root);
-		code = sl_netlink_commit(qos->netlink, err);
+		code = sl_qos_remove_device(qos, device, err);
+		device->queues = queues;
 	}
 	return code < 0 ? code : sl_qos_set_up_device(qos, device, false, err);
 }

@@ -21,7 +21,8 @@
 #include "qos_links.h"
 #include "sluice/limits.h"
 
-#define UP SLUICE_UPLINK
+#define UP   SLUICE_UPLINK
+#define MANY 1024u
 
 /* --- the kernel's answers, with a dump said to be interrupted in its last message ------------- */
 
@@ -245,6 +246,25 @@ static void no_count_goes_back_or_is_lost_when_the_audit_renews_a_qdisc(void **s
 	sl_qos_close(qos);
 }
 
+static void a_qdisc_that_is_renewed_goes_in_chunks(void **state)
+{
+	struct sl_qos_config config = qos_config_of(MANY, "up0", NULL, NULL);
+	struct sl_qos *qos = qos_open(&config);
+	struct sl_qos_removal removal;
+
+	(void)state;
+	qos_build_all(qos);
+	qos_shell("tc qdisc del dev up0 parent 7ffe:2 && tc qdisc add dev up0 parent 7ffe:2 handle 2: pfifo");
+	assert_true(audit(qos) > 0);
+	assert_true(strcmp(qos_look("up0")->root.leaf, "pfifo") != 0);
+	sl_qos_removal(qos, &removal);
+	assert_int_equal(removal.classes, MANY);
+	assert_true(removal.chunks >= MANY / 64);
+	print_message("%u classes: longest of %u chunks %.2f ms, qdisc %.2f ms\n", MANY, removal.chunks,
+		      (double)removal.longest_ns / 1e6, (double)removal.qdisc_ns / 1e6);
+	sl_qos_close(qos);
+}
+
 static void a_dump_that_is_interrupted_counts_each_class_once(void **state)
 {
 	struct sl_qos_config config = qos_config_of(POOL, "up0", NULL, NULL);
@@ -299,6 +319,7 @@ int main(int argc, char **argv)
 		QOS_TEST(a_class_in_use_whose_rate_is_not_known_is_repaired),
 		QOS_TEST(no_count_goes_back_when_a_device_is_made_anew),
 		QOS_TEST(no_count_goes_back_or_is_lost_when_the_audit_renews_a_qdisc),
+		QOS_TEST(a_qdisc_that_is_renewed_goes_in_chunks),
 		QOS_TEST(a_dump_that_is_interrupted_counts_each_class_once),
 		QOS_TEST(a_dump_that_is_always_interrupted_is_an_error_and_no_count),
 	};
