@@ -134,13 +134,17 @@ static int rule_settings(const struct sl_install *install, int direction, uint32
 					   [SLUICE_DOWNLINK] = "MBR downlink (qos.max_req_bw_dl)"};
 	static const char *const gbrs[] = {
 		[SLUICE_UPLINK] = "GBR uplink (qos.gbr_ul)", [SLUICE_DOWNLINK] = "GBR downlink (qos.gbr_dl)"};
+	uint64_t mbr = 0;
 	int rc;
 
 	settings->level = SLUICE_METER_RULE;
 	settings->parent = slot_of(ambr && !rule->gbr[direction] ? ambr : root);
 	settings->green_parent = slot_of(root);
-	rc = word_of(is_guard(install, direction) ? 0 : rule->mbr[direction], mbrs[direction],
-		     &settings->rate, err);
+	/* nothing that passes here reaches more than a meter can have */
+	if (!is_guard(install, direction))
+		mbr = rule->mbr[direction] < SLUICE_METER_RATE_MAX ? rule->mbr[direction]
+								   : SLUICE_METER_RATE_MAX;
+	rc = word_of(mbr, mbrs[direction], &settings->rate, err);
 	return rc < 0 ? rc : word_of(rule->gbr[direction], gbrs[direction], &settings->green_rate, err);
 }
 

@@ -127,16 +127,17 @@ int sl_qos_set_rates(struct sl_qos *qos, struct sl_qos_side *side, uint16_t mino
 
 /* --- what may be asked --- */
 
-int sl_qos_check_rate(const struct sl_qos *qos, uint64_t rate, struct sl_error *err)
+int sl_qos_check_rate(uint64_t rate, struct sl_error *err)
 {
 	if (rate < SL_SHAPE_RATE_MIN)
 		return sl_error(err, ERANGE, "rate %" PRIu64 " bit/s is below %u bit/s", rate,
 				SL_SHAPE_RATE_MIN);
-	if (rate > qos->link_rate)
-		return sl_error(err, ERANGE,
-				"rate %" PRIu64 " bit/s is above qos.link_rate %" PRIu64 " bit/s", rate,
-				qos->link_rate);
 	return 0;
+}
+
+uint64_t sl_qos_within_link(const struct sl_qos *qos, uint64_t rate)
+{
+	return rate < qos->link_rate ? rate : qos->link_rate;
 }
 
 /*
@@ -154,13 +155,16 @@ static uint64_t free_for_guarantees(const struct sl_qos *qos, const struct sl_qo
 static int check_rates(const struct sl_qos *qos, const struct sl_qos_side *side,
 		       const struct sl_qos_rates *rates, uint64_t free, struct sl_error *err)
 {
-	int code = sl_qos_check_rate(qos, rates->mbr, err);
+	int code = sl_qos_check_rate(rates->mbr, err);
 
 	if (code < 0)
 		return sl_error_prefix(err, code, "%s MBR", side->name);
 	if (rates->gbr > rates->mbr)
 		return sl_error(err, ERANGE, "GBR %" PRIu64 " bit/s is above the MBR %" PRIu64 " bit/s",
 				rates->gbr, rates->mbr);
+	if (rates->gbr > qos->link_rate)
+		return sl_error(err, ERANGE, "GBR %" PRIu64 " bit/s is above qos.link_rate %" PRIu64 " bit/s",
+				rates->gbr, qos->link_rate);
 	if (rates->gbr > free)
 		return sl_error(err, ERANGE,
 				"GBR %" PRIu64 " bit/s: %s queues have guaranteed %" PRIu64
@@ -195,6 +199,7 @@ int sl_qos_assign_chosen(struct sl_qos *qos, enum sluice_direction direction,
 			 const struct sl_qos_rates *rates, const struct sl_qos_choice *choice,
 			 uint16_t *minor, struct sl_error *err)
 {
+	const struct sl_qos_rates within = {.gbr = rates->gbr, .mbr = sl_qos_within_link(qos, rates->mbr)};
 	struct sl_qos_side *side = &qos->side[direction];
 	int code = check_rates(qos, side, rates, free_for_guarantees(qos, side, 0), err);
 	uint16_t taken;
@@ -212,12 +217,12 @@ int sl_qos_assign_chosen(struct sl_qos *qos, enum sluice_direction direction,
 			sl_pool_used(side->single) < sl_pool_ready(side->single) ? " that may be taken yet"
 										 : "",
 			sl_pool_used(side->single), sl_pool_ready(side->single), sl_pool_size(side->single));
-	code = sl_qos_set_rates(qos, side, taken, *rates, err);
+	code = sl_qos_set_rates(qos, side, taken, within, err);
 	if (code < 0) {
 		sl_pool_release(side->single, taken);
 		return code;
 	}
-	sl_pool_set_asked(side->single, taken, *rates);
+	sl_pool_set_asked(side->single, taken, within);
 	side->gbr += rates->gbr;
 	*minor = taken;
 	return 0;
@@ -241,7 +246,8 @@ static int ask(struct sl_qos *qos, struct sl_qos_side *side, struct sl_pool *poo
 		code = check_rates(qos, side, rates, free_for_guarantees(qos, side, own), err);
 	if (code < 0)
 		return code;
-	sl_pool_set_asked(pool, minor, *rates);
+	sl_pool_set_asked(pool, minor,
+			  (struct sl_qos_rates){rates->gbr, sl_qos_within_link(qos, rates->mbr)});
 	wanted = sl_qos_wanted(qos, side, minor);
 	if (!sl_pool_kernel(pool, minor).mbr ||
 	    !sl_qos_same_rates(qos, minor, sl_pool_kernel(pool, minor), wanted))

@@ -86,7 +86,10 @@ int sl_qos_put(struct sl_qos *qos, const struct sl_qos_side *side, enum sl_htb_p
 int sl_qos_set_rates(struct sl_qos *qos, struct sl_qos_side *side, uint16_t minor, struct sl_qos_rates rates,
 		     struct sl_error *err);
 
-int sl_qos_check_rate(const struct sl_qos *qos, uint64_t rate, struct sl_error *err);
+int sl_qos_check_rate(uint64_t rate, struct sl_error *err);
+
+/* More than the link is the link: nothing that passes here reaches it. */
+uint64_t sl_qos_within_link(const struct sl_qos *qos, uint64_t rate);
 
 /* A class of this pool that is in use; -ERANGE: there is none of this minor, -ENOENT: nobody uses it. */
 int sl_qos_check_used(const struct sl_qos_side *side, const struct sl_pool *pool, uint16_t minor,

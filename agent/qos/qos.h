@@ -141,7 +141,8 @@ struct sl_qos_choice {
  * A single class with these rates, on every device of the direction; never creates
  * one. -ENOSPC when every class that is built is taken (err says how many) or unfit
  * (`choice` may be NULL: each is fit), -ERANGE
- * for a rate below 8 kbit/s or above the link's, a GBR above the MBR. HTB keeps no
+ * for a rate below 8 kbit/s, a GBR above the MBR or the link; an MBR above the
+ * link is the link. HTB keeps no
  * GBR where all together are more than the link: the caller admits them within it,
  * and may hold what is about to be released beside what takes its place, so that
  * only more than twice the link is refused here (-ERANGE).

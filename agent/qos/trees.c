@@ -12,12 +12,6 @@
 #include "qos/private.h"
 #include "sluice/limits.h"
 
-/* More than the link is the link: nothing that passes here reaches it. */
-static uint64_t within_link(const struct sl_qos *qos, uint64_t ambr)
-{
-	return ambr < qos->link_rate ? ambr : qos->link_rate;
-}
-
 static uint32_t leaves_used(const struct sl_qos_side *side, uint16_t tree)
 {
 	uint32_t used = 0;
@@ -52,10 +46,10 @@ static int bring_leaves(struct sl_qos *qos, struct sl_qos_side *side, uint16_t t
 static int ask(struct sl_qos *qos, struct sl_qos_side *side, uint16_t tree, uint64_t ambr,
 	       struct sl_error *err)
 {
-	const struct sl_qos_rates rates = {.mbr = within_link(qos, ambr)};
+	const struct sl_qos_rates rates = {.mbr = sl_qos_within_link(qos, ambr)};
 	struct sl_qos_rates before = sl_pool_asked(side->trees, tree);
 	struct sl_qos_rates kernel = sl_pool_kernel(side->trees, tree);
-	int code = sl_qos_check_rate(qos, rates.mbr, err);
+	int code = sl_qos_check_rate(rates.mbr, err);
 
 	if (code == 0 && (!kernel.mbr || !sl_qos_same_rates(qos, tree, kernel, rates)))
 		code = sl_qos_set_rates(qos, side, tree, rates, err);

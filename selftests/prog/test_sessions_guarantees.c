@@ -231,7 +231,7 @@ static void a_rule_that_fails_after_it_was_admitted_takes_nobodys_place(void **s
 	world_fill(&guarantees_last, IMSI_B, ADDRESS_B, &spec, 1);
 	guarantees_last.rules[0].gbr[SLUICE_DOWNLINK] = gold.gbr;
 	guarantees_last.rules[0].arp = (struct sl_arp){.level = 3, .may_preempt = true};
-	guarantees_last.rules[0].mbr[SLUICE_DOWNLINK] = 500000 * MBIT; /* no meter has such a rate */
+	guarantees_last.rules[0].mbr[SLUICE_UPLINK] = 7999; /* no meter has such a rate */
 	assert_int_equal(sl_control_activate(world.control, &guarantees_last.session, &err), 0);
 	assert_int_equal(guarantees_last.requests[0].result, -ERANGE);
 	assert_true(guarantees_has_rule(&world, IMSI_A, "video"));

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "rates_world.h"
 
 #define DOWN SLUICE_DOWNLINK
@@ -231,6 +232,38 @@ static void the_backend_of_a_rule_overrides_the_configuration(void **state)
 	start(&world, true, &to_shape, 1);
 	assert_web_is_policed_in(&world, tree);
 	rates_end(&world);
+}
+
+static void an_mbr_above_the_link_is_the_links_and_shown_as_it_was_asked_for(void **state)
+{
+	static const struct sl_control_config *const configs[] = {&to_shape, &rates_auto, &rates_police};
+	static const uint64_t high = 4294967295000; /* the highest of a session manager, in kbit/s */
+	const struct sl_maps *maps;
+	struct world world;
+	uint64_t link;
+
+	(void)state;
+	for (size_t i = 0; i < SL_ARRAY_SIZE(configs); i++)
+		for (uint64_t ambr = 0; ambr <= 2 * high; ambr += 2 * high) {
+			const struct sluice_binding *web;
+
+			start(&world, i || ambr, configs[i], 2);
+			maps = sl_datapath_maps(world.datapath);
+			link = sl_qos_link_rate(world.qos);
+			activate(&world, (struct rates){.ambr = ambr, .mbr = {high, MBIT}});
+			web = rates_binding(&world, ADDRESS_A, "web");
+			if (configs[i] == &rates_police)
+				rates_assert_rate(&world, web->downlink_meter, SLUICE_METER_RATE_MAX);
+			else
+				assert_int_equal(rate_of(&world, web->downlink_class), link);
+			assert_int_equal(maps->rules[maps->usage_owners[web->usage].rule].mbr_downlink, high);
+			/* and a restart finds nothing to change */
+			world_stop(&world);
+			start(&world, true, configs[i], 2);
+			if (configs[i] != &rates_police)
+				assert_int_equal(rate_of(&world, class_of(&world, ADDRESS_A, "web")), link);
+			rates_end(&world);
+		}
 }
 
 /* --- no tree ---------------------------------------------------------------------- */
@@ -512,6 +545,7 @@ int main(int argc, char **argv)
 		TEST(a_rule_with_a_gbr_has_a_class_of_its_own_outside_the_tree),
 		TEST(where_leaves_run_out_an_mbr_is_policed_before_the_shared_leaf),
 		TEST(the_backend_of_a_rule_overrides_the_configuration),
+		TEST(an_mbr_above_the_link_is_the_links_and_shown_as_it_was_asked_for),
 		TEST(without_a_free_tree_the_ambr_is_policed_and_that_is_told_once),
 		TEST(to_shape_only_fails_the_request_that_finds_no_tree),
 		TEST(a_tree_that_is_about_to_be_free_is_waited_for),

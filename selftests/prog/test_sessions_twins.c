@@ -295,7 +295,7 @@ static void a_family_that_cannot_be_had_leaves_the_rate_of_the_other_as_it_was(v
 	activate_both(&world, IMSI_A, ADDRESS_A, ADDRESS_A6, rules, 1);
 	minor = class_of(&world, ADDRESS_A, "limited");
 	/* a rate that no queue can have: the rule fails, the queue of both is untouched */
-	over.mbr_downlink = 9000000000000;
+	over.mbr_downlink = 7999;
 	world_fill(&activation, IMSI_A, ADDRESS_A6, &over, 1);
 	assert_int_equal(sl_control_activate(world.control, &activation.session, &err), 0);
 	assert_int_equal(activation.requests[0].result, -ERANGE);
