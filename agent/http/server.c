@@ -134,11 +134,12 @@ static void reply_line(struct evhttp_request *request, int code, const char *tex
 	reply(request, code, "text/plain; charset=utf-8");
 }
 
-static void reply_metrics(struct evhttp_request *request, struct sl_http *http)
+static void reply_metrics(struct evhttp_request *request, struct sl_http *http,
+			  void (*metrics_of)(struct sl_metrics *metrics, void *user))
 {
 	struct sl_metrics metrics = {.out = evhttp_request_get_output_buffer(request)};
 
-	http->ops.metrics(&metrics, http->user);
+	metrics_of(&metrics, http->user);
 	reply(request, HTTP_OK, SL_METRICS_CONTENT_TYPE);
 }
 
@@ -155,7 +156,9 @@ static void on_request(struct evhttp_request *request, void *user)
 		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
 		reply_line(request, HTTP_BADMETHOD, "only GET and HEAD are served");
 	} else if (path && strcmp(path, "/metrics") == 0) {
-		reply_metrics(request, http);
+		reply_metrics(request, http, http->ops.metrics);
+	} else if (path && strcmp(path, "/metrics/classes") == 0) {
+		reply_metrics(request, http, http->ops.class_metrics);
 	} else if (path && strcmp(path, "/healthz") == 0) {
 		reply_line(request, HTTP_OK, "ok");
 	} else if (path && strcmp(path, "/readyz") == 0) {
@@ -164,7 +167,8 @@ static void on_request(struct evhttp_request *request, void *user)
 		else
 			reply_line(request, HTTP_SERVUNAVAIL, why.text);
 	} else {
-		reply_line(request, HTTP_NOTFOUND, "there are /metrics, /healthz and /readyz");
+		reply_line(request, HTTP_NOTFOUND,
+			   "there are /metrics, /metrics/classes, /healthz and /readyz");
 	}
 }
 

@@ -2,9 +2,10 @@
 /*
  * HTTP for those who watch the agent:
  *
- *   GET /metrics   Prometheus' text form
- *   GET /healthz   200 "ok": the agent's loop turns
- *   GET /readyz    200 "ready", or 503 and why sessions cannot be activated
+ *   GET /metrics           Prometheus' text form
+ *   GET /metrics/classes   likewise, of each HTB class in use
+ *   GET /healthz           200 "ok": the agent's loop turns
+ *   GET /readyz            200 "ready", or 503 and why sessions cannot be activated
  *
  * HEAD is answered likewise; another path is 404, another method 405. One
  * request a connection. Everything is made when it is asked for, on the thread
@@ -28,6 +29,7 @@ struct sl_http;
 
 struct sl_http_ops {
 	void (*metrics)(struct sl_metrics *metrics, void *user);
+	void (*class_metrics)(struct sl_metrics *metrics, void *user);
 	bool (*ready)(struct sl_error *why, void *user); /* false: `why` says why not */
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "http/server.h"
+#include "run/class_metrics.h"
 #include "run/metrics.h"
 
 /* Whether a session manager may send sessions, and whether they will be enforced. */
@@ -29,7 +30,8 @@ static bool is_ready(struct sl_error *why, void *user)
 
 int sl_http_start(struct sl_agent *agent, struct sl_error *err)
 {
-	static const struct sl_http_ops ops = {.metrics = sl_metrics_of_agent, .ready = is_ready};
+	static const struct sl_http_ops ops = {
+		.metrics = sl_metrics_of_agent, .class_metrics = sl_class_metrics, .ready = is_ready};
 	int rc;
 
 	if (!*agent->config->http.listen)

@@ -43,7 +43,15 @@ static bool ready(struct sl_error *why, void *user)
 	return is_ready;
 }
 
-static const struct sl_http_ops ops = {.metrics = some_metrics, .ready = ready};
+static void class_metrics(struct sl_metrics *metrics, void *user)
+{
+	(void)user;
+	sl_metric_family(metrics, "sluice_class_backlog_bytes", SL_METRIC_GAUGE, "Bytes.");
+	sl_metric(metrics, 7, "class", "808", NULL);
+}
+
+static const struct sl_http_ops ops = {
+	.metrics = some_metrics, .class_metrics = class_metrics, .ready = ready};
 
 static int set_up(void **state)
 {
@@ -179,6 +187,9 @@ static void metrics_health_and_readiness_are_served(void **state)
 	expect_answer("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n",
 		      "# HELP sluice_answers_total Answers.\n# TYPE sluice_answers_total counter\n"
 		      "sluice_answers_total 42\n");
+	expect_answer("GET /metrics/classes HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n",
+		      "# HELP sluice_class_backlog_bytes Bytes.\n# TYPE sluice_class_backlog_bytes gauge\n"
+		      "sluice_class_backlog_bytes{class=\"808\"} 7\n");
 	expect_answer("GET /metrics?x=1 HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\n", NULL);
 	expect_answer("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n", "ok\n");
 	expect_answer("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n", "ready\n");
