@@ -295,10 +295,10 @@ static int read_qos(const Magma__Lte__FlowQos *wire, struct sl_rule *rule, struc
 		return 0;
 	if ((int)wire->qci < 0 || (int)wire->qci > UINT16_MAX)
 		return sl_error(err, EINVAL, "rule.qos.qci: %d is outside 0..%d", (int)wire->qci, UINT16_MAX);
-	rule->mbr[SLUICE_UPLINK] = wire->max_req_bw_ul;
-	rule->mbr[SLUICE_DOWNLINK] = wire->max_req_bw_dl;
-	rule->gbr[SLUICE_UPLINK] = wire->gbr_ul;
-	rule->gbr[SLUICE_DOWNLINK] = wire->gbr_dl;
+	rule->mbr[SLUICE_UPLINK] = wire->mbr_uplink ? wire->mbr_uplink : wire->max_req_bw_ul;
+	rule->mbr[SLUICE_DOWNLINK] = wire->mbr_downlink ? wire->mbr_downlink : wire->max_req_bw_dl;
+	rule->gbr[SLUICE_UPLINK] = wire->gbr_uplink ? wire->gbr_uplink : wire->gbr_ul;
+	rule->gbr[SLUICE_DOWNLINK] = wire->gbr_downlink ? wire->gbr_downlink : wire->gbr_dl;
 	rule->class_id = (uint16_t)wire->qci;
 	return read_arp(wire->arp, &rule->arp, err);
 }

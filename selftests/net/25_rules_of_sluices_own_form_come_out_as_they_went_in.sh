@@ -31,7 +31,7 @@ sessions:
       - id: filters
         precedence: 20
         filters: [permit in 6 from any to 198.51.100.0/24 1-1023 established]
-      - {id: plain, precedence: 30, flows: [{direction: uplink, protocol: udp, remote_port: 53}]}
+      - {id: plain, precedence: 30, mbr: {uplink: 4294967296, downlink: 400Gbit}, flows: [{direction: uplink, protocol: udp, remote_port: 53}]}
       - {id: top-up, origin: gy, precedence: 5, redirect: {url: "http://192.0.2.80/"}}
 END
 # one line a flow, the parts that it has
@@ -52,6 +52,8 @@ downlink permit - - - - - - - - - - -" "$(flows filters)"
 flows mixed 
 filters mixed 
 plain permit " "$(ctl -o json session "$(imsi 1)" | jq -r '.[].rules[] | "\(.rule_id) \(.action) \(.target)"')"
+	expect "$1: rates above 32 bits" "4294967296 400000000000" \
+		"$(ctl -o json rules | jq -r '.[] | select(.rule_id == "plain") | "\(.mbr_uplink) \(.mbr_downlink)"')"
 	expect "$1: where to" "http://192.0.2.80/" \
 		"$(ctl -o json rules | jq -r '.[] | select(.rule_id == "top-up") | .redirect')"
 }

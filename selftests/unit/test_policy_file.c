@@ -353,9 +353,9 @@ static void a_wrong_file_is_refused_whole_with_its_line(void **state)
 		{SESSION "    base_names: basic\n",
 		 "F:4: sessions[0].base_names: a single value where a list must be"},
 		{SESSION "    rules: [{flows: []}]\n", "F:4: sessions[0].rules[0]: the key id is missing"},
-		{SESSION "    rules: [{id: r, flows: [], mbr: {uplink: 5Gbit}}]\n",
-		 "F:4: sessions[0].rules[0].mbr.uplink: bad value \"5Gbit\"; allowed: 8kbit to "
-		 "4294967.295kbit"},
+		{SESSION "    rules: [{id: r, flows: [], mbr: {uplink: 401Gbit}}]\n",
+		 "F:4: sessions[0].rules[0].mbr.uplink: bad value \"401Gbit\"; allowed: 8kbit to "
+		 "400Gbit"},
 		{SESSION "    rules: [{id: r, flows: [], hard_timeout: 1500ms}]\n",
 		 "F:4: sessions[0].rules[0].hard_timeout: not in whole seconds; allowed: s, m or h"},
 		{SESSION "    rules: [{id: r, flows: [], precedence: -1}]\n",

@@ -79,10 +79,10 @@ static int read_ambr(struct arena *arena, struct sl_yaml_node node,
 
 	if (!sl_yaml_present(node))
 		return 0;
-	ret = read_rates(node, 1000ULL * RULE_MESSAGE_RATE, &uplink, &downlink, err);
+	ret = read_rates(node, 1000ULL * UINT32_MAX, &uplink, &downlink, err);
 	if (ret < 0)
 		return ret;
-	if (uplink > RULE_MESSAGE_RATE || downlink > RULE_MESSAGE_RATE)
+	if (uplink > UINT32_MAX || downlink > UINT32_MAX)
 		unit = 1000;
 	if (uplink % unit || downlink % unit)
 		return sl_yaml_error(node, err,

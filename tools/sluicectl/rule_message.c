@@ -152,6 +152,13 @@ static void set_steer(struct arena *arena, const struct sl_rule_steer *steer, Ma
 	out->steer->next_hop = arena_copy(arena, text);
 }
 
+/* What 32 bits cannot say, and beside it what they can, for an agent that does not know the other field. */
+static void set_rate(uint64_t rate, uint32_t *magma, uint64_t *own)
+{
+	*magma = rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX;
+	*own = rate > UINT32_MAX ? rate : 0;
+}
+
 static void set_qos(struct arena *arena, const struct sl_rule *rule, Magma__Lte__PolicyRule *out)
 {
 	if (!rule->mbr[SLUICE_UPLINK] && !rule->mbr[SLUICE_DOWNLINK] && !sl_rule_has_gbr(rule) &&
@@ -159,10 +166,10 @@ static void set_qos(struct arena *arena, const struct sl_rule *rule, Magma__Lte_
 		return;
 	out->qos = arena_take(arena, 1, sizeof(*out->qos));
 	magma__lte__flow_qos__init(out->qos);
-	out->qos->max_req_bw_ul = (uint32_t)rule->mbr[SLUICE_UPLINK];
-	out->qos->max_req_bw_dl = (uint32_t)rule->mbr[SLUICE_DOWNLINK];
-	out->qos->gbr_ul = (uint32_t)rule->gbr[SLUICE_UPLINK];
-	out->qos->gbr_dl = (uint32_t)rule->gbr[SLUICE_DOWNLINK];
+	set_rate(rule->mbr[SLUICE_UPLINK], &out->qos->max_req_bw_ul, &out->qos->mbr_uplink);
+	set_rate(rule->mbr[SLUICE_DOWNLINK], &out->qos->max_req_bw_dl, &out->qos->mbr_downlink);
+	set_rate(rule->gbr[SLUICE_UPLINK], &out->qos->gbr_ul, &out->qos->gbr_uplink);
+	set_rate(rule->gbr[SLUICE_DOWNLINK], &out->qos->gbr_dl, &out->qos->gbr_downlink);
 	out->qos->qci = (Magma__Lte__FlowQos__Qci)rule->class_id;
 	if (!rule->arp.level)
 		return;

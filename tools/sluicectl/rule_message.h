@@ -12,7 +12,7 @@
 #include "magma/lte/policydb.pb-c.h"
 #include "policy/rule.h"
 
-#define RULE_MESSAGE_RATE UINT32_MAX /* bit/s in 32 bits: the wire's bound */
+#define RULE_MESSAGE_RATE 400000000000ull /* bit/s: the highest that can be policed */
 
 /* All of the message is in the arena. The rule's rates are within the bound. */
 Magma__Lte__PolicyRule *rule_message(struct arena *arena, const struct sl_rule *rule);
