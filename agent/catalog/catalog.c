@@ -115,11 +115,11 @@ static int find_files(const char *directory, struct files *files, struct sl_erro
 	int count = scandir(directory, &files->names, is_ours, in_byte_order);
 
 	if (count < 0)
-		return sl_error(err, errno, "%s: %s", directory, strerror(errno));
+		return sl_error(err, errno, "policy.directory: %s: %s", directory, strerror(errno));
 	files->count = count;
 	if (count > SL_CATALOG_FILES)
-		return sl_error(err, E2BIG, "%s: %d files; allowed: at most %d", directory, count,
-				SL_CATALOG_FILES);
+		return sl_error(err, E2BIG, "policy.directory: %s: %d files; allowed: at most %d", directory,
+				count, SL_CATALOG_FILES);
 	return 0;
 }
 

@@ -38,6 +38,9 @@ expect_text "says what was not checked" 'is good; its interfaces were not looked
 expect_code "a missing interface, at the start" 2 in_gw "$AGENT" --config "$CONFIG"
 expect_text "names it, and those that there are" \
 	"${CONFIG##*/}:[0-9]+: access\\[0\\].interface: there is no interface \"acc77\" here; allowed: .*acc0.*core0" "$(cat "$DIR/err")"
+sed "\$apolicy: {directory: $DIR/nowhere}" "$DIR/good.yaml" >"$CONFIG"
+expect_code "a missing policy directory, checked" 2 in_gw "$AGENT" --check --config "$CONFIG"
+expect_text "names the key and the value" "policy.directory: $DIR/nowhere: No such file or directory" "$(cat "$DIR/out" "$DIR/err")"
 expect_code "no file" 2 in_gw "$AGENT" --config "$DIR/nothing.yaml"
 expect_text "no file" nothing.yaml "$(cat "$DIR/out" "$DIR/err")"
 expect_code "an unknown option" 2 in_gw "$AGENT" --nonsense
