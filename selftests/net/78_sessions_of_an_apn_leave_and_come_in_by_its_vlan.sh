@@ -83,10 +83,10 @@ for family in 4 6; do
 		count_in "$SUB" down$family$n "$match daddr $("ue$family" $n) udp dport 5002"
 	done
 	for n in 1 2; do
-		before=$(used "$("ue$family" $n)" free downlink)
+		came=$(used "$("ue$family" $n)" free downlink)
 		sent=$(send_down "$("host$family" 1)" "$("ue$family" $n)" --dport 5002 --count 15 --size 900 --vlan ${vlan_of[$n]})
 		expect "IPv$family downlink with tag ${vlan_of[$n]}" "$sent" "$(settled "$SUB" down$family$n 15)"
-		expect "IPv$family downlink counted" "$sent" "$(minus "$(used "$("ue$family" $n)" free downlink)" "$before")"
+		expect "IPv$family downlink counted" "$sent" "$(minus "$(used "$("ue$family" $n)" free downlink)" "$came")"
 	done
 	sent=$(send_down "$("host$family" 1)" "$("ue$family" 3)" --dport 5002 --count 15 --size 900)
 	expect "IPv$family downlink without a tag" "$sent" "$(settled "$SUB" down$family"3" 15)"
@@ -97,9 +97,9 @@ for family in 4 6; do
 done
 
 # the queue of a tagged packet is still the rule's, and its rate that of the IP packet: to the half percent
-spawn send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --size 700 --rate 1900 --count 40000 >/dev/null
+spawn send_up "$(ue4 1)" "$(host4 1)" --dport 5001 --size 700 --rate 1900 --count 400000 >/dev/null
 sender=$SPAWNED
-spawn send_up "$(ue4 3)" "$(host4 1)" --dport 5001 --size 700 --rate 1900 --count 40000 >/dev/null
+spawn send_up "$(ue4 3)" "$(host4 1)" --dport 5001 --size 700 --rate 1900 --count 400000 >/dev/null
 senders="$sender $SPAWNED"
 end() { # PID: of a sender, with what it started
 	kill -- "-$1"
@@ -132,12 +132,17 @@ expect "counts go on" "40 28000" "$(used "$(ue4 4)" free uplink)"
 
 # killed under traffic: tags stay; APNs in another order, more of them, one VLAN changed, one APN gone:
 # no packet has a VLAN that neither the old nor the new configuration gives its APN
+packets_of() { used "$(ue4 "$1")" free uplink | cut -d' ' -f1; } # N: a subscriber
+sends() { [ "$(packets_of "$1")" -gt "${before[$1]}" ]; }
 tags_start
 declare -A sender_of
+before=()
 for n in 1 2 3; do
-	spawn send_up "$(ue4 $n)" "$(host4 1)" --dport 5002 --size 200 --rate 2000 --count 200000 >"$DIR/sent.$n"
+	before[n]=$(packets_of $n)
+	spawn send_up "$(ue4 $n)" "$(host4 1)" --dport 5002 --size 200 --rate 2000 --count 2000000 >"$DIR/sent.$n"
 	sender_of[$n]=$SPAWNED
 done
+for n in 1 2 3; do eventually "subscriber $n sends" 10 sends $n; done
 agent_stop KILL
 sleep 0.3
 write_config mode="${1:-tc}" extra='apns:
@@ -146,7 +151,8 @@ write_config mode="${1:-tc}" extra='apns:
   - {name: ims.mnc01.example, vlan: 201}
   - {name: internet, vlan: 100}'
 agent_start
-sleep 0.3
+for n in 1 2 3; do before[n]=$(packets_of $n); done
+for n in 1 2 3; do eventually "subscriber $n still sends" 10 sends $n; done
 for n in 1 2 3; do end "${sender_of[$n]}"; done
 tags_stop
 expect "VLANs of internet over the restart" 100 "$(tags_of "$(ue4 1)" 5002 | cut -d' ' -f1)"
@@ -154,10 +160,10 @@ expect "VLANs of ims over the restart" "200 201" "$(tags_of "$(ue4 2)" 5002 | cu
 expect "VLANs of plain over the restart" 0 "$(tags_of "$(ue4 3)" 5002 | cut -d' ' -f1)"
 vlan_of=([1]=100 [2]=201 [3]=0 [4]=201)
 uplink_tags "after the restart"
-before=$(counted "$SUB" down42)
+came=$(counted "$SUB" down42)
 send_down "$(host4 1)" "$(ue4 2)" --dport 5002 --count 15 --vlan 200 >/dev/null
 sent=$(send_down "$(host4 1)" "$(ue4 2)" --dport 5002 --count 15 --vlan 201)
-expect "the new VLAN alone comes in" "$sent" "$(minus "$(settled "$SUB" down42 $((${before% *} + 15)))" "$before")"
+expect "the new VLAN alone comes in" "$sent" "$(minus "$(settled "$SUB" down42 $((${came% *} + 15)))" "$came")"
 
 # without any VLAN there is no program at core ingress; with none, tags are nobody's
 hooks_of_core() { ctl -o json status | jq -r '[.hooks[] | select(.interface == "core0") | .hook] | sort | join(" ")'; }
