@@ -171,27 +171,6 @@ static void numbers_of_a_rule_are_kept_whole(void **state)
 	free(rule.flows);
 }
 
-static void a_rate_of_64_bits_holds_in_the_place_of_one_of_32(void **state)
-{
-	struct sl_rule rule;
-	struct wire wire;
-
-	(void)state;
-	start(&wire);
-	wire.rule.qos = &wire.qos;
-	wire.qos.max_req_bw_ul = wire.qos.max_req_bw_dl = UINT32_MAX;
-	wire.qos.mbr_uplink = 400000000000;
-	wire.qos.gbr_ul = 7;
-	wire.qos.gbr_uplink = 5000000000;
-	wire.qos.gbr_downlink = 3000000001;
-	rule = read_rule(&wire);
-	assert_true(rule.mbr[SLUICE_UPLINK] == 400000000000);
-	assert_true(rule.mbr[SLUICE_DOWNLINK] == UINT32_MAX);
-	assert_true(rule.gbr[SLUICE_UPLINK] == 5000000000);
-	assert_true(rule.gbr[SLUICE_DOWNLINK] == 3000000001);
-	free(rule.flows);
-}
-
 static void an_arp_is_taken_and_one_without_a_level_says_nothing(void **state)
 {
 	Magma__Lte__QosArp arp = MAGMA__LTE__QOS_ARP__INIT;
@@ -582,7 +561,6 @@ int main(void)
 		cmocka_unit_test(an_id_has_1_to_255_bytes),
 		cmocka_unit_test(a_rule_without_an_id_is_refused),
 		cmocka_unit_test(numbers_of_a_rule_are_kept_whole),
-		cmocka_unit_test(a_rate_of_64_bits_holds_in_the_place_of_one_of_32),
 		cmocka_unit_test(an_arp_is_taken_and_one_without_a_level_says_nothing),
 		cmocka_unit_test(a_rule_without_qos_has_no_rates),
 		cmocka_unit_test(a_redirection_counts_only_where_it_is_enabled_and_then_without_flows),

@@ -67,6 +67,28 @@ static void refuse(const struct wire *wire, int code, const char *text)
 		fail_msg("'%s' is not '%s...'", err.text, text);
 }
 
+static void a_rate_of_64_bits_holds_in_the_place_of_one_of_32(void **state)
+{
+	Magma__Lte__FlowQos qos = MAGMA__LTE__FLOW_QOS__INIT;
+	struct sl_rule rule;
+	struct wire wire;
+
+	(void)state;
+	start(&wire);
+	wire.rule.qos = &qos;
+	qos.max_req_bw_ul = qos.max_req_bw_dl = UINT32_MAX;
+	qos.mbr_uplink = 400000000000;
+	qos.gbr_ul = 7;
+	qos.gbr_uplink = 5000000000;
+	qos.gbr_downlink = 3000000001;
+	rule = read_rule(&wire);
+	assert_true(rule.mbr[SLUICE_UPLINK] == 400000000000);
+	assert_true(rule.mbr[SLUICE_DOWNLINK] == UINT32_MAX);
+	assert_true(rule.gbr[SLUICE_UPLINK] == 5000000000);
+	assert_true(rule.gbr[SLUICE_DOWNLINK] == 3000000001);
+	free(rule.flows);
+}
+
 static void own_flows_are_read_and_a_wrong_part_is_named(void **state)
 {
 	struct sl_rule rule;
@@ -273,6 +295,7 @@ static void a_restriction_of_one_direction_works_with_a_note(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rate_of_64_bits_holds_in_the_place_of_one_of_32),
 		cmocka_unit_test(own_flows_are_read_and_a_wrong_part_is_named),
 		cmocka_unit_test(filter_rules_are_read_and_a_wrong_column_is_named),
 		cmocka_unit_test(a_rule_says_what_it_is_about_in_one_way),
