@@ -260,6 +260,19 @@ struct sluice_ids_offender {
 	__u64 first_ns;
 };
 
+/*
+ * ids_notes: what the agent would not know after a restart; no packet reads it. Key of a block, with
+ * `limit` 0: why it was made, in words. Key of a wider block, `limit` from 1: when narrower ones began, so
+ * many a part.
+ */
+#define SLUICE_IDS_NOTE_TIMES 8
+struct sluice_ids_note {
+	union {
+		char reason[64];
+		__u64 at[SLUICE_IDS_NOTE_TIMES]; /* 0: none */
+	};
+};
+
 /* ids_buckets (by place: ids_places.h), ids_buckets_lru (a hash): value; BUCKET and poll's counts */
 struct sluice_ids_bucket {
 	__u64 tat;     /* as of a meter: ticks of 2^-10 ns; by compare-and-swap */
@@ -301,6 +314,7 @@ enum sluice_ids_connection_state {
 	SLUICE_IDS_ASKED = 1, /* one side has sent */
 	SLUICE_IDS_ANSWERED,
 	SLUICE_IDS_ENDED,
+	SLUICE_IDS_REFUSED, /* unreachable, says ICMP: the agent counts the failure and takes it out */
 
 	SLUICE_IDS_BY_DOWNLINK = 0x100, /* added: a downlink packet has opened it */
 };
