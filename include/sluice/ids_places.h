@@ -58,8 +58,8 @@ struct sluice_ids_place_lock {
 
 /*
  * Groups for so many keys: two thirds full with all of them. Of two groups the emptier one is taken, so that
- * at two thirds no key of large tables finds both full, of tables of a hundred keys four in a million; at three
- * quarters one in a hundred thousand (simulated).
+ * at two thirds no key of large tables finds both full, of tables of a hundred keys four in a million; at
+ * three quarters one in a hundred thousand (simulated).
  */
 SLUICE_IDS_INLINE __u32 sluice_ids_groups(__u32 keys)
 {
