@@ -75,6 +75,8 @@ static void a_rate_of_64_bits_holds_in_the_place_of_one_of_32(void **state)
 
 	(void)state;
 	start(&wire);
+	wire.rule.n_flows = 1;
+	wire.flow.direction = (char *)"uplink";
 	wire.rule.qos = &qos;
 	qos.max_req_bw_ul = qos.max_req_bw_dl = UINT32_MAX;
 	qos.mbr_uplink = 400000000000;
